@@ -1,0 +1,1 @@
+//! Checkpoints on disk: atomic folders with a manifest, safetensors, retention.

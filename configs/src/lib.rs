@@ -1,0 +1,58 @@
+//! The schema of a run's configuration and its validation.
+
+mod cadence;
+mod data;
+mod model;
+mod outputs;
+mod training;
+
+pub use cadence::{Cadence, Duration};
+pub use data::{Augment, Clean, Columns, Data, Shuffle, Streams, Text, Workers};
+pub use model::{Freeze, FreezeTower, Init, Model, RandomInit};
+pub use outputs::{Checkpoint, Eval, Log};
+pub use training::{Batch, Decay, Device, Loss, Optim, Positives, Precision, Schedule};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A run as its YAML file states it: every key known and typed, nothing checked across keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    /// Name of the run and of its folder.
+    pub name: String,
+    /// Everything random follows from it: initial weights, shuffling, crops, caption draws.
+    #[serde(default)]
+    pub seed: u64,
+    /// How long to train.
+    pub duration: Duration,
+    /// Where tensors live.
+    #[serde(default)]
+    pub device: Device,
+    /// Arithmetic of the towers.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Which CLIP, and which parts of it learn.
+    pub model: Model,
+    /// What to train on and how it is read.
+    pub data: Data,
+    /// Batch sizes.
+    pub batch: Batch,
+    /// The contrastive loss.
+    #[serde(default)]
+    pub loss: Loss,
+    /// AdamW.
+    pub optim: Optim,
+    /// The learning rate over the run.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Retrieval evaluation. Left out: none during training.
+    #[serde(default)]
+    pub eval: Option<Eval>,
+    /// Checkpoints.
+    #[serde(default)]
+    pub checkpoint: Checkpoint,
+    /// What is reported while training.
+    #[serde(default)]
+    pub log: Log,
+}

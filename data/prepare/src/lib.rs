@@ -1,0 +1,1 @@
+//! A catalogue to grounded crops, refined captions and training shards.

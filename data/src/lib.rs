@@ -1,0 +1,1 @@
+//! Parquet shards to decoded, augmented, tokenised batches.

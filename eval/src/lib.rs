@@ -1,0 +1,1 @@
+//! Retrieval metrics, exact search and reports over embedding matrices.

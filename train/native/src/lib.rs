@@ -1,0 +1,1 @@
+//! What tch leaves out of libtorch: the only C++ and the only unsafe code.

@@ -1,0 +1,2 @@
+//! The `vlclip` command.
+fn main() {}
