@@ -1,0 +1,28 @@
+//! Compiles the C++ half against the headers beside the libtorch that `torch-sys` found.
+
+use std::path::Path;
+
+fn main() {
+    println!("cargo:rerun-if-changed=src/shim.cpp");
+    let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys states its libtorch folder");
+    let torch = Path::new(&lib).parent().expect("libtorch has a parent folder");
+    let include = torch.join("include");
+    if !include.join("torch/csrc/api/include/torch/torch.h").exists() {
+        println!("cargo:warning=no libtorch headers in {}: run `make libtorch`", include.display());
+    }
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .warnings(false)
+        .flag("-fvisibility=hidden")
+        .include(&include)
+        .include(include.join("torch/csrc/api/include"))
+        .file("src/shim.cpp")
+        .compile("vlclip_shim");
+
+    // Without --no-as-needed the linker drops libtorch_cuda, and no GPU is ever seen.
+    println!("cargo:rustc-link-search=native={lib}");
+    println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+    println!("cargo:rustc-link-arg=-ltorch");
+}

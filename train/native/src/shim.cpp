@@ -1,0 +1,121 @@
+// What tch leaves out of libtorch, as C functions over tensor pointers.
+// Every function returns false when libtorch threw; shim_error() then holds its message, without
+// the C++ backtrace. Tensors that are returned belong to the caller.
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <torch/torch.h>
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace {
+
+thread_local std::string last_error;
+
+template <typename F> bool guarded(F body) {
+  try {
+    body();
+    return true;
+  } catch (const c10::Error &e) {
+    last_error = e.what_without_backtrace();
+  } catch (const std::exception &e) {
+    last_error = e.what();
+  } catch (...) {
+    last_error = "unknown C++ exception";
+  }
+  return false;
+}
+
+std::vector<at::Tensor> list(at::Tensor *const *tensors, size_t len) {
+  std::vector<at::Tensor> out;
+  out.reserve(len);
+  for (size_t i = 0; i < len; i++) out.push_back(*tensors[i]);
+  return out;
+}
+
+at::Generator generator(bool cuda, int index) {
+  return cuda ? at::globalContext().defaultGenerator(at::Device(at::kCUDA, index))
+              : at::detail::getDefaultCPUGenerator();
+}
+
+} // namespace
+
+extern "C" {
+#define SHIM __attribute__((visibility("default")))
+
+SHIM const char *shim_error() { return last_error.c_str(); }
+
+SHIM bool shim_fused_adamw(at::Tensor *const *params, at::Tensor *const *grads,
+                           at::Tensor *const *exp_avg, at::Tensor *const *exp_avg_sq,
+                           at::Tensor *const *steps, size_t len, double lr, double beta1,
+                           double beta2, double weight_decay, double eps) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    auto counts = list(steps, len);
+    at::_foreach_add_(counts, 1); // the kernel reads the number of this update
+    at::_fused_adamw_(list(params, len), list(grads, len), list(exp_avg, len),
+                      list(exp_avg_sq, len), {}, counts, lr, beta1, beta2, weight_decay,
+                      eps, /*amsgrad=*/false, /*maximize=*/false);
+  });
+}
+
+SHIM bool shim_global_norm(at::Tensor *const *tensors, size_t len, at::Tensor **out) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    auto norms = at::_foreach_norm(list(tensors, len), 2);
+    *out = new at::Tensor(at::linalg_vector_norm(at::stack(norms), 2));
+  });
+}
+
+SHIM bool shim_scale(at::Tensor *const *tensors, size_t len, const at::Tensor *factor) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    auto all = list(tensors, len);
+    at::_foreach_mul_(all, *factor);
+  });
+}
+
+SHIM bool shim_backward(at::Tensor *const *outputs, at::Tensor *const *grads, size_t len) {
+  return guarded([&] { torch::autograd::backward(list(outputs, len), list(grads, len)); });
+}
+
+// Enters autocast to bfloat16 on one device type; `was` receives what shim_autocast_leave restores.
+SHIM bool shim_autocast_enter(bool cuda, bool *was) {
+  return guarded([&] {
+    auto device = cuda ? at::kCUDA : at::kCPU;
+    *was = at::autocast::is_autocast_enabled(device);
+    at::autocast::set_autocast_enabled(device, true);
+    at::autocast::set_autocast_dtype(device, at::kBFloat16);
+    at::autocast::increment_nesting();
+  });
+}
+
+SHIM bool shim_autocast_leave(bool cuda, bool was) {
+  return guarded([&] {
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(cuda ? at::kCUDA : at::kCPU, was);
+  });
+}
+
+SHIM bool shim_rng_state(bool cuda, int index, at::Tensor **out) {
+  return guarded([&] {
+    auto gen = generator(cuda, index);
+    std::lock_guard<std::mutex> lock(gen.mutex());
+    *out = new at::Tensor(gen.get_state());
+  });
+}
+
+SHIM bool shim_set_rng_state(bool cuda, int index, const at::Tensor *state) {
+  return guarded([&] {
+    auto gen = generator(cuda, index);
+    std::lock_guard<std::mutex> lock(gen.mutex());
+    gen.set_state(*state);
+  });
+}
+}
