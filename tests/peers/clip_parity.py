@@ -21,9 +21,9 @@ two peers agree: a golden that its own authors dispute is worth nothing.
     openclip.image_embeds, openclip.text_embeds, openclip.loss, openclip.grad.NAME
                                   the same from open_clip, mapped back to transformers' names and layouts
 
-Gradients of `k_proj.bias` are zero in exact arithmetic (softmax ignores what all its inputs share): both peers
-return rounding noise there. Compare a gradient by its largest error over the larger of its own largest value
-and FLOOR times the largest of all gradients, as `disagreement` below does.
+Gradients of `k_proj.bias` are zero in exact arithmetic (softmax ignores what all its inputs share), and both
+peers return rounding noise there. So a gradient is compared by its largest error over its own largest value,
+and that of a `k_proj.bias` over the largest value of its `k_proj.weight`: `disagreement` below.
 """
 
 import argparse
@@ -37,7 +37,6 @@ from convert import openclip_model, openclip_to_hf
 EMBED_TOLERANCE = 1e-5
 LOSS_TOLERANCE = 1e-6
 GRAD_TOLERANCE = 1e-4
-FLOOR = 1e-3
 
 OPENAI_MEAN = [0.48145466, 0.4578275, 0.40821073]
 OPENAI_STD = [0.26862954, 0.26130258, 0.27577711]
@@ -77,7 +76,7 @@ CASES = {
     "odd-shapes": dict(
         about="towers that share no number: widths, heads, layers, patch 7 of 42 px, projection, layer_norm_eps, own mean and std",
         text=tower(40, 5, 3, hidden_act="gelu", intermediate_size=104, layer_norm_eps=1e-3),
-        vision=tower(36, 3, 1, hidden_act="gelu", intermediate_size=100, image_size=42, patch_size=7, layer_norm_eps=1e-6),
+        vision=tower(36, 3, 1, hidden_act="gelu", intermediate_size=100, image_size=42, patch_size=7, layer_norm_eps=5e-3),
         projection_dim=20, context=33, merges=333, pad="end", batch=5, seed=3, mean=[0.5, 0.4, 0.3], std=[0.2, 0.25, 0.3],
     ),
     "longest": dict(
@@ -194,11 +193,11 @@ def save_model(case, folder):
 
 def disagreement(ours, theirs):
     """The largest error of any gradient, relative as the module docstring says, and the parameter it is in."""
-    everywhere = max(float(tensor.abs().max()) for tensor in theirs.values())
     worst = (0.0, "")
     for name, tensor in theirs.items():
-        scale = max(float(tensor.abs().max()), FLOOR * everywhere)
-        worst = max(worst, (float((ours[name] - tensor).abs().max()) / scale, name))
+        yardstick = theirs[name.replace("k_proj.bias", "k_proj.weight")]
+        error = (ours[name] - tensor).abs().max() / yardstick.abs().max()
+        worst = max(worst, (float(error), name))
     return worst
 
 
