@@ -1,5 +1,6 @@
 //! The `data` section: shards, columns, captions, pictures, order.
 
+use crate::{Streams, Workers};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -117,46 +118,5 @@ pub struct Shuffle {
 impl Default for Shuffle {
     fn default() -> Self {
         Self { streams: Streams::Auto, window_rows: 128 }
-    }
-}
-
-/// Number of canonical streams: `auto` or a divisor of the batch size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Streams {
-    /// The greatest power of two, at most 64, that divides the batch size.
-    #[default]
-    #[serde(with = "auto")]
-    #[schemars(with = "String")]
-    Auto,
-    /// This many.
-    Count(usize),
-}
-
-/// Number of worker threads: `auto` (one per available core) or a number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Workers {
-    /// One per available core.
-    #[default]
-    #[serde(with = "auto")]
-    #[schemars(with = "String")]
-    Auto,
-    /// This many.
-    Count(usize),
-}
-
-/// The word `auto` as a value.
-mod auto {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub fn serialize<S: Serializer>(s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str("auto")
-    }
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<(), D::Error> {
-        match String::deserialize(d)?.as_str() {
-            "auto" => Ok(()),
-            other => Err(D::Error::custom(format!("expected `auto` or a number, found `{other}`"))),
-        }
     }
 }

@@ -1,13 +1,24 @@
-//! The schema of a run's configuration and its validation.
+#![doc = include_str!("../README.md")]
 
+mod auto;
 mod cadence;
 mod data;
+mod de;
+mod error;
+mod fault;
+mod load;
 mod model;
 mod outputs;
+mod overrides;
 mod training;
+mod tree;
+mod validate;
 
+pub use auto::{Streams, Workers};
 pub use cadence::{Cadence, Duration};
-pub use data::{Augment, Clean, Columns, Data, Shuffle, Streams, Text, Workers};
+pub use data::{Augment, Clean, Columns, Data, Shuffle, Text};
+pub use error::{ConfigError, Issue};
+pub use load::RunConfig;
 pub use model::{Freeze, FreezeTower, Init, Model, RandomInit};
 pub use outputs::{Checkpoint, Eval, Log};
 pub use training::{Batch, Decay, Device, Loss, Optim, Positives, Precision, Schedule};
@@ -55,4 +66,10 @@ pub struct RawConfig {
     /// What is reported while training.
     #[serde(default)]
     pub log: Log,
+}
+
+/// The JSON schema of a configuration file, for editors: every key with its description, type
+/// and default.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(RawConfig).to_value()
 }

@@ -1,0 +1,258 @@
+//! The checks across keys: every problem of a configuration at once, each naming its key.
+
+use crate::error::Issue;
+use crate::{
+    Batch, Cadence, Columns, Data, Duration, Eval, FreezeTower, Init, Model, Optim, RawConfig,
+    Schedule, Streams, Workers,
+};
+use std::fmt::Display;
+
+/// Collects problems.
+#[derive(Default)]
+struct Checks(Vec<Issue>);
+
+impl Checks {
+    /// Records that `path` must be `expected` where `holds` is false.
+    fn require(&mut self, holds: bool, path: &str, expected: &str, found: impl Display) {
+        if !holds {
+            self.fail(path, format!("expected {expected}, found {found}"));
+        }
+    }
+
+    fn fail(&mut self, path: &str, message: String) {
+        self.0.push(Issue { path: path.to_owned(), message, place: None });
+    }
+
+    fn fraction(&mut self, path: &str, value: f64) {
+        self.require((0.0..=1.0).contains(&value), path, "a fraction from 0 to 1", value);
+    }
+
+    fn positive(&mut self, path: &str, value: f64) {
+        let holds = value.is_finite() && value > 0.0;
+        self.require(holds, path, "a finite number above 0", value);
+    }
+
+    fn at_least_one(&mut self, path: &str, value: usize) {
+        self.require(value >= 1, path, "at least 1", value);
+    }
+
+    fn cadence(&mut self, path: &str, every: Cadence) {
+        match every {
+            Cadence::Steps(steps) => self.require(steps >= 1, path, "at least 1 step", steps),
+            Cadence::Minutes(minutes) => {
+                let holds = minutes.is_finite() && minutes > 0.0;
+                self.require(holds, path, "more than 0 minutes", minutes);
+            }
+        }
+    }
+
+    fn paths(&mut self, path: &str, list: &[String]) {
+        if list.is_empty() {
+            self.fail(path, "expected at least one file, folder or glob, found none".into());
+        }
+        for (i, item) in list.iter().enumerate() {
+            let holds = !item.trim().is_empty();
+            self.require(holds, &format!("{path}.{i}"), "a file, folder or glob", "empty text");
+        }
+    }
+
+    /// An ordered pair of positive numbers.
+    fn range(&mut self, path: &str, [low, high]: [f64; 2], limit: f64, expected: &str) {
+        let holds = low > 0.0 && low <= high && high <= limit && high.is_finite();
+        self.require(holds, path, expected, format!("[{low}, {high}]"));
+    }
+}
+
+/// Every problem of `cfg`, in the order of its sections; empty if it can run.
+pub(crate) fn issues(cfg: &RawConfig) -> Vec<Issue> {
+    let mut checks = Checks::default();
+    name(&mut checks, &cfg.name);
+    match cfg.duration {
+        Duration::Steps(n) | Duration::Epochs(n) => {
+            checks.require(n >= 1, "duration", "at least 1 step or epoch", n);
+        }
+    }
+    model(&mut checks, &cfg.model);
+    data(&mut checks, &cfg.data, cfg.batch.size);
+    batch(&mut checks, cfg.batch);
+    checks.at_least_one("loss.tile", cfg.loss.tile);
+    optim(&mut checks, &cfg.optim);
+    schedule(&mut checks, &cfg.schedule, cfg.duration);
+    if let Some(section) = &cfg.eval {
+        eval(&mut checks, section);
+    }
+    checkpoint(&mut checks, cfg);
+    checks.cadence("log.every", cfg.log.every);
+    checks.0
+}
+
+fn name(checks: &mut Checks, name: &str) {
+    const EXPECTED: &str = "a plain folder name (no slash or control character, no blank at \
+                            either end, no dot in front, at most 200 bytes)";
+    let plain = !name.is_empty()
+        && name.len() <= 200
+        && name.trim() == name
+        && !name.starts_with('.')
+        && !name.contains(|c: char| c == '/' || c == '\\' || c.is_control());
+    checks.require(plain, "name", EXPECTED, format!("{name:?}"));
+}
+
+fn model(checks: &mut Checks, model: &Model) {
+    let mut path = |key: &str, path: &std::path::Path| {
+        let holds = !path.as_os_str().is_empty();
+        checks.require(holds, &format!("model.init.{key}"), "a path", "empty text");
+    };
+    match &model.init {
+        Init::Pretrained(dir) => path("pretrained", dir),
+        Init::Random(init) => {
+            path("random.config", &init.config);
+            path("random.tokenizer", &init.tokenizer);
+        }
+    }
+    if model.freeze.image == FreezeTower::All && model.freeze.text == FreezeTower::All {
+        checks.fail(
+            "model.freeze",
+            "expected something left to train, found both towers frozen whole; \
+             set model.freeze.image or model.freeze.text to none or {blocks: N}"
+                .into(),
+        );
+    }
+}
+
+fn data(checks: &mut Checks, data: &Data, batch_size: usize) {
+    checks.paths("data.train", &data.train);
+    columns(checks, &data.columns);
+    let augment = &data.augment;
+    let scale = "two shares of the area, 0 < least <= greatest <= 1";
+    checks.range("data.augment.scale", augment.scale, 1.0, scale);
+    let ratio = "two aspect ratios, 0 < least <= greatest";
+    checks.range("data.augment.ratio", augment.ratio, f64::MAX, ratio);
+    checks.fraction("data.augment.flip", augment.flip);
+    if let Streams::Count(n) = data.shuffle.streams {
+        let holds = n >= 1 && batch_size.checked_rem(n) == Some(0);
+        let expected = format!("`auto` or a divisor of batch.size ({batch_size})");
+        checks.require(holds, "data.shuffle.streams", &expected, n);
+    }
+    checks.at_least_one("data.shuffle.window_rows", data.shuffle.window_rows);
+    if let Workers::Count(n) = data.workers {
+        checks.require(n >= 1, "data.workers", "`auto` or at least 1", n);
+    }
+    checks.at_least_one("data.prefetch", data.prefetch);
+    checks.fraction("data.max_bad_fraction", data.max_bad_fraction);
+}
+
+fn columns(checks: &mut Checks, columns: &Columns) {
+    let roles = [
+        ("captions", Some(&columns.captions)),
+        ("product_id", columns.product_id.as_ref()),
+        ("weight", columns.weight.as_ref()),
+    ];
+    checks.require(!columns.image.is_empty(), "data.columns.image", "a column name", "empty text");
+    for (role, column) in roles {
+        let Some(column) = column else { continue };
+        let path = format!("data.columns.{role}");
+        checks.require(!column.is_empty(), &path, "a column name", "empty text");
+        let holds = column.is_empty() || *column != columns.image;
+        let found = format!("`{column}`, which is the picture (data.columns.image)");
+        checks.require(holds, &path, "a column of its own", found);
+    }
+}
+
+fn batch(checks: &mut Checks, batch: Batch) {
+    checks.at_least_one("batch.size", batch.size);
+    if let Some(micro) = batch.micro {
+        let holds = batch.size == 0 || batch.size.checked_rem(micro) == Some(0);
+        let expected = format!(
+            "a divisor of batch.size ({}), so that the batch is cut into equal parts",
+            batch.size
+        );
+        checks.require(holds, "batch.micro", &expected, micro);
+    }
+}
+
+fn optim(checks: &mut Checks, optim: &Optim) {
+    checks.positive("optim.lr", optim.lr);
+    for (i, beta) in optim.betas.into_iter().enumerate() {
+        let holds = (0.0..1.0).contains(&beta);
+        checks.require(holds, &format!("optim.betas.{i}"), "a number from 0 to below 1", beta);
+    }
+    checks.positive("optim.eps", optim.eps);
+    let decay = optim.weight_decay;
+    let holds = decay.is_finite() && decay >= 0.0;
+    checks.require(holds, "optim.weight_decay", "a finite number from 0", decay);
+    if let Some(norm) = optim.max_grad_norm {
+        checks.positive("optim.max_grad_norm", norm);
+    }
+}
+
+fn schedule(checks: &mut Checks, schedule: &Schedule, duration: Duration) {
+    if let Duration::Steps(steps) = duration {
+        let holds = steps == 0 || schedule.warmup_steps < steps;
+        let expected = format!("fewer steps than the run has (duration.steps is {steps})");
+        checks.require(holds, "schedule.warmup_steps", &expected, schedule.warmup_steps);
+    }
+    checks.fraction("schedule.final_fraction", schedule.final_fraction);
+}
+
+fn eval(checks: &mut Checks, eval: &Eval) {
+    checks.paths("eval.items", &eval.items);
+    checks.cadence("eval.every", eval.every);
+    if eval.k.is_empty() {
+        checks.fail("eval.k", "expected at least one cut-off, found none; write [1, 5, 10]".into());
+    }
+    for (i, k) in eval.k.iter().enumerate() {
+        let path = format!("eval.k.{i}");
+        checks.at_least_one(&path, *k);
+        let holds = !eval.k.iter().take(i).any(|earlier| earlier == k);
+        checks.require(holds, &path, "cut-offs that differ", format!("{k} twice"));
+    }
+    checks.at_least_one("eval.batch", eval.batch);
+}
+
+fn checkpoint(checks: &mut Checks, cfg: &RawConfig) {
+    let checkpoint = &cfg.checkpoint;
+    let holds = !checkpoint.dir.as_os_str().is_empty();
+    checks.require(holds, "checkpoint.dir", "a folder", "empty text");
+    checks.cadence("checkpoint.every", checkpoint.every);
+    checks.at_least_one("checkpoint.keep", checkpoint.keep);
+    let best = &checkpoint.best;
+    match &cfg.eval {
+        Some(eval) => {
+            if let Err(expected) = metric(best, &eval.k) {
+                checks.fail("checkpoint.best", format!("expected {expected}, found `{best}`"));
+            }
+        }
+        // The default names a metric whether or not there is an evaluation; only a choice is wrong.
+        None if *best != crate::Checkpoint::default().best => checks.fail(
+            "checkpoint.best",
+            format!(
+                "expected an `eval` section that measures it, found `{best}` without one; \
+                 add `eval` or leave checkpoint.best out"
+            ),
+        ),
+        None => {}
+    }
+}
+
+/// Whether `best` is a metric that an evaluation with cut-offs `ks` yields.
+fn metric(best: &str, ks: &[usize]) -> Result<(), String> {
+    const TASKS: [&str; 2] = ["text_to_image", "image_to_text"];
+    const AT_K: [&str; 5] = ["precision", "recall", "hits", "ndcg", "map"];
+    let (task, metric) = best.split_once('/').unwrap_or(("", best));
+    if !TASKS.contains(&task) {
+        return Err("`TASK/METRIC` with a task of `text_to_image` or `image_to_text`, \
+                    e.g. `text_to_image/hits@5`"
+            .into());
+    }
+    match metric.split_once('@') {
+        None if metric == "mrr" => Ok(()),
+        Some((name, k)) if AT_K.contains(&name) => {
+            let cut = k.parse::<usize>().ok().filter(|n| n.to_string() == k && ks.contains(n));
+            cut.map(|_| ()).ok_or_else(|| format!("a cut-off after `@` that is in eval.k ({ks:?})"))
+        }
+        _ => {
+            Err("a metric of `precision@K`, `recall@K`, `hits@K`, `ndcg@K`, `map@K` or `mrr`"
+                .into())
+        }
+    }
+}
