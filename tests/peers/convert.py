@@ -172,7 +172,9 @@ def main():
         return
 
     from transformers import CLIPConfig, CLIPModel
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     config = CLIPConfig.from_pretrained(args.source)
     state = CLIPModel.from_pretrained(args.source, dtype="float32").state_dict()
     save_file(hf_to_openclip(state), args.target / "open_clip_model.safetensors", metadata={"format": "pt"})
