@@ -1,1 +1,27 @@
-//! Parquet shards to decoded, augmented, tokenised batches.
+#![doc = include_str!("../README.md")]
+
+mod bad;
+mod batch;
+mod cells;
+mod columns;
+mod error;
+mod loader;
+mod order;
+mod picture;
+mod pipeline;
+mod reader;
+mod rng;
+mod sample;
+mod scan;
+mod shards;
+mod text;
+
+pub use bad::{Cause, Counts};
+pub use batch::{Batch, EvalBatch, SampleId};
+pub use error::DataError;
+pub use loader::{Cursor, Loader, Shard};
+pub use order::{EpochOrder, Order, Segment, Window};
+pub use picture::{Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resize};
+pub use scan::{Captions, Scan, ScanOptions};
+pub use shards::find_shards;
+pub use text::{Encoded, EndToken, PadId, Tokenizer, clean};

@@ -1,0 +1,250 @@
+//! Column roles: finding them in a shard's schema, checking their types, and the projection
+//! that reads nothing else.
+
+use crate::DataError;
+use arrow_schema::{DataType, Field, Fields, Schema};
+use configs::Columns;
+use parquet::arrow::ProjectionMask;
+use parquet::schema::types::SchemaDescriptor;
+use std::path::Path;
+
+/// Which column plays which role. A name is a top-level column or, failing that, a field of
+/// nested structs written with dots (`item.image`).
+#[derive(Clone, Debug)]
+pub(crate) struct Roles {
+    /// The picture.
+    pub image: String,
+    /// The texts.
+    pub captions: String,
+    /// The product.
+    pub product_id: Option<String>,
+    /// The row weight.
+    pub weight: Option<String>,
+}
+
+const IMAGE: &str = "binary, large_binary, binary_view or struct<bytes: binary, path: string>";
+const CAPTIONS: &str = "string or list<string>";
+const PRODUCT: &str = "string or integer";
+const WEIGHT: &str = "a number";
+
+impl Roles {
+    /// The roles as the config maps them.
+    pub fn new(columns: &Columns) -> Self {
+        let Columns { image, captions, product_id, weight } = columns.clone();
+        Self { image, captions, product_id, weight }
+    }
+
+    /// Checks that every role has a column of a fitting type.
+    pub fn check(&self, shard: &Path, schema: &Schema) -> Result<(), DataError> {
+        check(shard, schema, "image", &self.image, IMAGE, is_image)?;
+        check(shard, schema, "captions", &self.captions, CAPTIONS, is_captions)?;
+        if let Some(name) = &self.product_id {
+            check(shard, schema, "product_id", name, PRODUCT, is_product)?;
+        }
+        if let Some(name) = &self.weight {
+            check(shard, schema, "weight", name, WEIGHT, is_number)?;
+        }
+        Ok(())
+    }
+
+    /// The leaf columns that the roles need. Of a picture struct only `bytes` and `path`.
+    pub fn projection(&self, schema: &Schema, parquet: &SchemaDescriptor) -> ProjectionMask {
+        let mut wanted: Vec<Vec<String>> = Vec::new();
+        for name in self.names() {
+            let Some((mut path, field)) = resolve(schema, name) else { continue };
+            if *name == self.image && matches!(field.data_type(), DataType::Struct(_)) {
+                path.push("bytes".into());
+                wanted.push(path.clone());
+                path.pop();
+                path.push("path".into());
+            }
+            wanted.push(path);
+        }
+        let leaves = parquet.columns().iter().enumerate().filter_map(|(index, column)| {
+            let parts = column.path().parts();
+            wanted.iter().any(|path| parts.starts_with(path)).then_some(index)
+        });
+        ProjectionMask::leaves(parquet, leaves)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &String> {
+        [&self.image, &self.captions].into_iter().chain(&self.product_id).chain(&self.weight)
+    }
+}
+
+fn check(
+    shard: &Path,
+    schema: &Schema,
+    role: &'static str,
+    name: &str,
+    expected: &'static str,
+    fits: fn(&DataType) -> bool,
+) -> Result<(), DataError> {
+    let Some((_, field)) = resolve(schema, name) else {
+        let present: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+        return Err(DataError::MissingColumn {
+            path: shard.into(),
+            column: name.into(),
+            role,
+            present: if present.is_empty() { "(none)".into() } else { present.join(", ") },
+        });
+    };
+    if fits(field.data_type()) {
+        return Ok(());
+    }
+    Err(DataError::ColumnType {
+        path: shard.into(),
+        column: name.into(),
+        role,
+        expected,
+        found: type_name(field.data_type()),
+    })
+}
+
+/// The path and field that a name means: the column of exactly that name, else, at each dot, a
+/// field of a struct.
+pub(crate) fn resolve<'a>(schema: &'a Schema, name: &str) -> Option<(Vec<String>, &'a Field)> {
+    fn find<'a>(fields: &'a Fields, name: &str, path: &mut Vec<String>) -> Option<&'a Field> {
+        if let Some((_, field)) = fields.find(name) {
+            path.push(name.into());
+            return Some(field);
+        }
+        name.match_indices('.').find_map(|(dot, _)| {
+            let (_, field) = fields.find(&name[..dot])?;
+            let DataType::Struct(children) = field.data_type() else { return None };
+            path.push(name[..dot].into());
+            let found = find(children, &name[dot + 1..], path);
+            if found.is_none() {
+                path.pop();
+            }
+            found
+        })
+    }
+    let mut path = Vec::new();
+    find(schema.fields(), name, &mut path).map(|field| (path, field))
+}
+
+fn is_bytes(kind: &DataType) -> bool {
+    use DataType::*;
+    match kind {
+        Binary | LargeBinary | BinaryView | FixedSizeBinary(_) => true,
+        Dictionary(_, values) => is_bytes(values),
+        _ => false,
+    }
+}
+
+fn is_image(kind: &DataType) -> bool {
+    let DataType::Struct(fields) = kind else { return is_bytes(kind) };
+    fields.find("bytes").is_some_and(|(_, field)| is_bytes(field.data_type()))
+        && fields.find("path").is_none_or(|(_, field)| is_text(field.data_type()))
+}
+
+fn is_text(kind: &DataType) -> bool {
+    use DataType::*;
+    match kind {
+        Utf8 | LargeUtf8 | Utf8View => true,
+        Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+fn is_captions(kind: &DataType) -> bool {
+    use DataType::*;
+    match kind {
+        List(item) | LargeList(item) | FixedSizeList(item, _) => is_text(item.data_type()),
+        ListView(item) | LargeListView(item) => is_text(item.data_type()),
+        _ => is_text(kind),
+    }
+}
+
+fn is_product(kind: &DataType) -> bool {
+    match kind {
+        DataType::Dictionary(_, values) => is_product(values),
+        _ => is_text(kind) || kind.is_integer(),
+    }
+}
+
+fn is_number(kind: &DataType) -> bool {
+    kind.is_integer() || kind.is_floating() || matches!(kind, DataType::Decimal128(..))
+}
+
+/// A type as Arrow users write it.
+fn type_name(kind: &DataType) -> String {
+    use DataType::*;
+    match kind {
+        Utf8 => "string".into(),
+        LargeUtf8 => "large_string".into(),
+        Utf8View => "string_view".into(),
+        List(item) | LargeList(item) | FixedSizeList(item, _) => {
+            format!("list<{}>", type_name(item.data_type()))
+        }
+        Struct(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|f| format!("{}: {}", f.name(), type_name(f.data_type())))
+                .collect();
+            format!("struct<{}>", fields.join(", "))
+        }
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(image: DataType, captions: DataType) -> Schema {
+        Schema::new(vec![
+            Field::new("image", image, true),
+            Field::new("captions", captions, true),
+            Field::new("product_id", DataType::Int32, true),
+        ])
+    }
+
+    fn message(columns: Columns, schema: &Schema) -> String {
+        let error = Roles::new(&columns).check(Path::new("a.parquet"), schema);
+        error.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_missing_column_lists_those_present() {
+        let columns = Columns { image: "picture".into(), ..Columns::default() };
+        assert_eq!(
+            message(columns, &schema(DataType::Binary, DataType::Utf8)),
+            "shard `a.parquet`: no column `picture` for `image`; \
+             the columns are: image, captions, product_id"
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_says_expected_and_found() {
+        assert_eq!(
+            message(Columns::default(), &schema(DataType::Utf8, DataType::Utf8)),
+            "shard `a.parquet`: column `image` for `image`: expected binary, large_binary, \
+             binary_view or struct<bytes: binary, path: string>, found string"
+        );
+        let list = DataType::new_list(DataType::Int64, true);
+        assert_eq!(
+            message(Columns::default(), &schema(DataType::Binary, list)),
+            "shard `a.parquet`: column `captions` for `captions`: expected string or \
+             list<string>, found list<int64>"
+        );
+        let columns = Columns { weight: Some("captions".into()), ..Columns::default() };
+        assert_eq!(
+            message(columns, &schema(DataType::Binary, DataType::Utf8)),
+            "shard `a.parquet`: column `captions` for `weight`: expected a number, found string"
+        );
+    }
+
+    #[test]
+    fn dots_reach_into_structs() {
+        let inner = Fields::from(vec![Field::new("image", DataType::Binary, true)]);
+        let schema = Schema::new(vec![
+            Field::new("item", DataType::Struct(inner), true),
+            Field::new("a.b", DataType::Utf8, true),
+        ]);
+        assert_eq!(resolve(&schema, "item.image").unwrap().0, ["item", "image"]);
+        assert_eq!(resolve(&schema, "a.b").unwrap().0, ["a.b"]);
+        assert!(resolve(&schema, "item.text").is_none());
+    }
+}

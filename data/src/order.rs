@@ -1,0 +1,245 @@
+//! Which row stands where in which global batch: pure functions of the row groups' sizes, the
+//! seed and the epoch. Nothing is read here and nothing is remembered between calls.
+//!
+//! ```text
+//! row groups of all shards   A B C D E            (shards by path, groups by position)
+//! 1. permuted by epoch       D A E C B            one virtual sequence of R rows,
+//! 2. rotated by epoch        ..A E C B D..        read from a random row on, as a ring
+//! 3. cut into S streams      [ s0 | s1 | s2 | s3 ]  floor(R/S) rows each
+//! 4. windows per stream      s0 = [w0 |  w1   |  w2   | w3]   each permuted in itself
+//! 5. global batch b          share = N/S rows at stream positions [b*share, (b+1)*share),
+//!                            stream-major
+//! ```
+//!
+//! An epoch has floor(floor(R/S)/share) batches. The rest of each stream and the R mod S rows
+//! after the last stream are left out of that epoch; steps 1, 2 and 4 make them others in the
+//! next. The first window of a stream is cut short by a random length, so that the streams of
+//! a batch do not all start to read a new window at once. A stream no longer than a window is
+//! one window.
+
+use crate::DataError;
+use crate::rng::{Purpose, Rng};
+use configs::Streams;
+
+/// The greatest number of streams that [`Streams::Auto`] chooses.
+const AUTO_STREAMS: usize = 64;
+
+/// The order of all epochs.
+#[derive(Clone, Debug)]
+pub struct Order {
+    seed: u64,
+    group_rows: Vec<u64>,
+    num_rows: u64,
+    num_streams: usize,
+    share: u64,
+    stream_rows: u64,
+    window_rows: u64,
+}
+
+/// A run of consecutive rows of one row group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Index into the row groups given to [`Order::new`].
+    pub group: usize,
+    /// First row, counted in the row group.
+    pub first: u64,
+    /// Number of rows.
+    pub rows: u64,
+}
+
+/// Consecutive positions of a stream that are permuted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The stream.
+    pub stream: usize,
+    /// First position in the stream.
+    pub first: u64,
+    /// Number of rows.
+    pub rows: u64,
+}
+
+impl Order {
+    /// The order for row groups of `group_rows` rows each and global batches of `batch_size`.
+    ///
+    /// # Errors
+    /// Fewer rows than a batch; streams that do not divide the batch; a window of no rows.
+    pub fn new(
+        group_rows: Vec<u64>,
+        batch_size: usize,
+        streams: Streams,
+        window_rows: usize,
+        seed: u64,
+    ) -> Result<Self, DataError> {
+        let config = |field, expected: &str, found: String| DataError::Config {
+            field,
+            expected: expected.into(),
+            found,
+        };
+        if batch_size == 0 {
+            return Err(config("batch size", "at least 1", "0".into()));
+        }
+        if window_rows == 0 {
+            return Err(config("data.shuffle.window_rows", "at least 1", "0".into()));
+        }
+        let num_streams = match streams {
+            Streams::Auto => {
+                (0..=AUTO_STREAMS.ilog2()).map(|i| 1usize << i).rfind(|s| batch_size % s == 0)
+            }
+            Streams::Count(count) => {
+                (count > 0 && batch_size.is_multiple_of(count)).then_some(count)
+            }
+        };
+        let num_streams = num_streams.ok_or_else(|| {
+            let expected = format!("a divisor of the batch size ({batch_size})");
+            let found = match streams {
+                Streams::Auto => "auto".into(),
+                Streams::Count(count) => count.to_string(),
+            };
+            config("data.shuffle.streams", &expected, found)
+        })?;
+        let num_rows = group_rows.iter().sum();
+        if num_rows < batch_size as u64 {
+            return Err(DataError::FewRows { rows: num_rows, batch_size });
+        }
+        Ok(Self {
+            seed,
+            group_rows,
+            num_rows,
+            num_streams,
+            share: (batch_size / num_streams) as u64,
+            stream_rows: num_rows / num_streams as u64,
+            window_rows: window_rows as u64,
+        })
+    }
+
+    /// Rows of all row groups.
+    pub fn num_rows(&self) -> u64 {
+        self.num_rows
+    }
+
+    /// Number of canonical streams.
+    pub fn num_streams(&self) -> usize {
+        self.num_streams
+    }
+
+    /// Rows that a global batch takes from every stream.
+    pub fn share(&self) -> u64 {
+        self.share
+    }
+
+    /// Full batches in an epoch, at least 1.
+    pub fn batches_per_epoch(&self) -> u64 {
+        self.stream_rows / self.share
+    }
+
+    /// The streams that `rank` of `world` reads.
+    ///
+    /// # Errors
+    /// `world` does not divide the number of streams, or `rank` is not below `world`.
+    pub fn streams_of(
+        &self,
+        rank: usize,
+        world: usize,
+    ) -> Result<std::ops::Range<usize>, DataError> {
+        if world == 0 || !self.num_streams.is_multiple_of(world) {
+            return Err(DataError::Config {
+                field: "number of processes",
+                expected: format!(
+                    "a divisor of the number of streams ({}); set data.shuffle.streams or the \
+                     batch size to a multiple of the number of processes",
+                    self.num_streams
+                ),
+                found: world.to_string(),
+            });
+        }
+        if rank >= world {
+            return Err(DataError::Config {
+                field: "rank",
+                expected: format!("below the number of processes ({world})"),
+                found: rank.to_string(),
+            });
+        }
+        let each = self.num_streams / world;
+        Ok(rank * each..(rank + 1) * each)
+    }
+
+    /// The order of one epoch.
+    pub fn epoch(&self, epoch: u64) -> EpochOrder<'_> {
+        let groups = Rng::new(Purpose::Groups, &[self.seed, epoch])
+            .permutation(self.group_rows.len())
+            .into_iter()
+            .filter(|&group| self.group_rows[group] > 0)
+            .collect::<Vec<_>>();
+        let mut end = 0;
+        let ends = groups
+            .iter()
+            .map(|&group| {
+                end += self.group_rows[group];
+                end
+            })
+            .collect();
+        let rotation = Rng::new(Purpose::Rotation, &[self.seed, epoch]).below(self.num_rows);
+        EpochOrder { order: self, epoch, groups, ends, rotation }
+    }
+}
+
+/// The order of one epoch.
+#[derive(Clone, Debug)]
+pub struct EpochOrder<'a> {
+    order: &'a Order,
+    epoch: u64,
+    /// Row groups that hold rows, permuted.
+    groups: Vec<usize>,
+    /// `ends[i]`: virtual rows up to and with `groups[i]`.
+    ends: Vec<u64>,
+    /// The virtual row at which stream 0 starts.
+    rotation: u64,
+}
+
+impl EpochOrder<'_> {
+    /// The window that holds a position of a stream. `position` must lie in the stream.
+    pub fn window(&self, stream: usize, position: u64) -> Window {
+        let Order { stream_rows, window_rows, seed, .. } = *self.order;
+        if stream_rows <= window_rows {
+            return Window { stream, first: 0, rows: stream_rows };
+        }
+        let key = [seed, self.epoch, stream as u64];
+        let first_end = 1 + Rng::new(Purpose::Stagger, &key).below(window_rows);
+        if position < first_end {
+            return Window { stream, first: 0, rows: first_end };
+        }
+        let first = first_end + (position - first_end) / window_rows * window_rows;
+        Window { stream, first, rows: window_rows.min(stream_rows - first) }
+    }
+
+    /// Where each slot of a window takes its row from: slot `i` holds the window's row
+    /// `permutation[i]`.
+    pub fn permutation(&self, window: &Window) -> Vec<usize> {
+        let key = [self.order.seed, self.epoch, window.stream as u64, window.first];
+        Rng::new(Purpose::Window, &key).permutation(window.rows as usize)
+    }
+
+    /// The rows of a window, before its permutation, as runs to read one after the other.
+    pub fn segments(&self, window: &Window) -> Vec<Segment> {
+        let num_rows = self.order.num_rows;
+        let start = window.stream as u64 * self.order.stream_rows + window.first + self.rotation;
+        let mut at = start % num_rows;
+        let mut left = window.rows;
+        let mut segments = Vec::new();
+        let mut index = self.ends.partition_point(|&end| end <= at);
+        while left > 0 {
+            let group = self.groups[index];
+            let group_start = self.ends[index] - self.order.group_rows[group];
+            let rows = left.min(self.ends[index] - at);
+            segments.push(Segment { group, first: at - group_start, rows });
+            left -= rows;
+            at = (at + rows) % num_rows;
+            index = (index + 1) % self.groups.len();
+        }
+        segments
+    }
+}
+
+#[cfg(test)]
+#[path = "order_tests.rs"]
+mod tests;

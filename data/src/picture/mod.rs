@@ -1,0 +1,46 @@
+//! Pictures: decoding, Pillow's resizing, and the transforms of evaluation and training.
+
+mod augment;
+mod decode;
+mod preprocess;
+mod resize;
+
+pub use decode::MAX_PIXELS;
+pub use preprocess::{Preprocessor, Resize};
+pub use resize::Filter;
+
+/// A decoded picture: RGB, 8 bits per channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Width in pixels, at least 1.
+    pub width: usize,
+    /// Height in pixels, at least 1.
+    pub height: usize,
+    /// height x width x 3.
+    pub pixels: Vec<u8>,
+}
+
+/// Why bytes are not a usable picture.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PictureError {
+    /// More than [`MAX_PIXELS`] pixels; nothing of that size was allocated.
+    #[error("{width} x {height} pixels; at most {MAX_PIXELS} pixels are accepted")]
+    TooLarge {
+        /// Width that the header states.
+        width: u32,
+        /// Height that the header states.
+        height: u32,
+    },
+    /// Not JPEG, PNG or WebP, or damaged.
+    #[error("{reason} ({bytes} bytes)")]
+    Unreadable {
+        /// The decoder's reason.
+        reason: String,
+        /// Number of encoded bytes.
+        bytes: usize,
+    },
+    /// A picture that cannot be resized.
+    #[error("cannot resize: {0}")]
+    Resize(String),
+}

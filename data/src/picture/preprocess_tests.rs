@@ -1,0 +1,95 @@
+//! The config file read and written, and the evaluation transform's geometry.
+
+use super::*;
+
+fn message(json: &str) -> String {
+    Preprocessor::from_json(json).unwrap_err().to_string()
+}
+
+#[test]
+fn openai_clips_file() {
+    let json = r#"{"crop_size": 224, "do_center_crop": true, "do_normalize": true,
+        "do_resize": true, "feature_extractor_type": "CLIPFeatureExtractor",
+        "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711], "resample": 3, "size": 224}"#;
+    assert_eq!(Preprocessor::from_json(json).unwrap(), Preprocessor::clip(224));
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let square = Preprocessor {
+        size: 32,
+        resize: Resize::Square(32),
+        center_crop: false,
+        resample: Filter::Bilinear,
+        mean: [0.5; 3],
+        std: [0.25; 3],
+    };
+    for preprocessor in [Preprocessor::clip(336), square] {
+        let json = preprocessor.to_json();
+        assert_eq!(Preprocessor::from_json(&json).unwrap(), preprocessor);
+    }
+    assert!(Preprocessor::clip(224).to_json().contains("0.48145466,"));
+}
+
+#[test]
+fn messages() {
+    assert_eq!(
+        message(r#"{"resample": 0}"#),
+        "preprocessor config: `resample`: expected 1 (Lanczos), 2 (bilinear) or 3 (bicubic), found 0"
+    );
+    assert_eq!(
+        message(r#"{"crop_size": {"height": 224, "width": 336}}"#),
+        "preprocessor config: `crop_size`: expected a positive number or equal `height` and \
+         `width`, found {\"height\":224,\"width\":336}"
+    );
+    assert_eq!(
+        message(r#"{"rescale_factor": 0.5}"#),
+        "preprocessor config: `rescale_factor`: expected 1/255, found 0.5"
+    );
+    assert_eq!(
+        message(r#"{"image_mean": [1, 2]}"#),
+        "preprocessor config: `image_mean`: expected three numbers, found [1,2]"
+    );
+    assert_eq!(
+        message(r#"{"do_resize": "yes"}"#),
+        "preprocessor config: `do_resize`: expected true or false, found \"yes\""
+    );
+    assert!(message(r#"{"do_center_crop": false}"#).contains("a square size where"));
+    assert!(message("[1]").starts_with("preprocessor config: `(file)`: expected a JSON object"));
+    assert!(message(r#"{"size": 0}"#).contains("found 0"));
+    let missing = Preprocessor::open("no/preprocessor_config.json").unwrap_err().to_string();
+    assert!(missing.starts_with("`no/preprocessor_config.json`: "), "{missing}");
+}
+
+/// A picture whose red is the column and whose green is the row.
+fn ramp(width: usize, height: usize) -> Picture {
+    let pixels = (0..height).flat_map(|y| (0..width).flat_map(move |x| [x as u8, y as u8, 7]));
+    Picture { width, height, pixels: pixels.collect() }
+}
+
+#[test]
+fn the_crop_is_central() {
+    let crop = Preprocessor { resize: Resize::Off, ..Preprocessor::clip(4) };
+    let out = crop.evaluate(&ramp(9, 6)).unwrap();
+    assert_eq!(out.len(), 4 * 4 * 3);
+    // left = (9 - 4) / 2 = 2, top = (6 - 4) / 2 = 1.
+    assert_eq!(out[..3], [2, 1, 7]);
+    assert_eq!(out[45..], [5, 4, 7]);
+}
+
+#[test]
+fn a_picture_smaller_than_the_crop_is_padded_with_black() {
+    let crop = Preprocessor { resize: Resize::Off, ..Preprocessor::clip(4) };
+    let out = crop.evaluate(&ramp(3, 4)).unwrap();
+    // One column is missing; it goes in front: ceil(1 / 2) = 1, and left = floor(-1 / 2) + 1 = 0.
+    assert_eq!(out[..6], [0, 0, 0, 0, 0, 7]);
+}
+
+#[test]
+fn without_resize_and_crop_the_size_must_fit() {
+    let none = Preprocessor { resize: Resize::Off, center_crop: false, ..Preprocessor::clip(4) };
+    let message = none.evaluate(&ramp(5, 4)).unwrap_err().to_string();
+    assert!(message.ends_with("is 5 x 4, and the model needs 4 x 4"), "{message}");
+    assert_eq!(none.evaluate(&ramp(4, 4)).unwrap(), ramp(4, 4).pixels);
+}

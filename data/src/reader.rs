@@ -1,0 +1,184 @@
+//! Rows as they lie in the shards: read one after the other, few at a time, only the columns
+//! that the roles need. Pictures stay encoded.
+
+use crate::order::Segment;
+use crate::shards::{Group, Shards};
+use crate::{DataError, SampleId, cells, columns};
+use arrow_array::RecordBatch;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Rows decoded from Parquet at once. Small, so that memory follows the windows and not the row
+/// groups, and so that no Arrow array of pictures comes near its limit of 2 GiB.
+const ROWS_AT_ONCE: usize = 64;
+
+/// Where a row's picture is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum RawImage {
+    /// In the row.
+    Bytes(Vec<u8>),
+    /// In a file of its own (Hugging Face's struct with null `bytes`).
+    File(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+/// One row: the roles' cells, copied out of Arrow.
+#[derive(Clone, Debug)]
+pub(crate) struct RawRow {
+    /// The encoded picture.
+    pub image: RawImage,
+    /// The captions, as they are.
+    pub captions: Vec<String>,
+    /// The weight: 1 where there is no such column, `None` where it is null.
+    pub weight: Option<f64>,
+    /// The row's name.
+    pub id: SampleId,
+    /// The row's number in the whole data set.
+    pub number: u64,
+}
+
+/// Reads segments of row groups. Segments that follow one another are read without seeking.
+pub(crate) struct Reader {
+    shards: Arc<Shards>,
+    open: Option<OpenGroup>,
+}
+
+struct OpenGroup {
+    group: usize,
+    /// The row of the group that `rows` begins with.
+    next: u64,
+    batches: ParquetRecordBatchReader,
+    rows: VecDeque<RawRow>,
+}
+
+impl Reader {
+    /// A reader that has read nothing yet.
+    pub fn new(shards: Arc<Shards>) -> Self {
+        Self { shards, open: None }
+    }
+
+    /// Reads the rows of a segment, `each` called with one after the other.
+    pub fn read(
+        &mut self,
+        segment: Segment,
+        mut each: impl FnMut(RawRow),
+    ) -> Result<(), DataError> {
+        let group = self.shards.groups[segment.group];
+        let fits = |open: &OpenGroup| open.group == segment.group && open.next == segment.first;
+        let mut open = match self.open.take().filter(fits) {
+            Some(open) => open,
+            None => self.open_group(segment.group, group, segment.first)?,
+        };
+        for _ in 0..segment.rows {
+            if open.rows.is_empty() {
+                let at = group.first_row + open.next;
+                let batch = match open.batches.next() {
+                    Some(Ok(batch)) => batch,
+                    Some(Err(error)) => return Err(self.fault(group, at, error.to_string())),
+                    None => {
+                        let reason = "the row group ends before its stated number of rows";
+                        return Err(self.fault(group, at, reason.into()));
+                    }
+                };
+                open.rows.extend(self.rows(&batch, group, open.next));
+            }
+            if let Some(row) = open.rows.pop_front() {
+                open.next += 1;
+                each(row);
+            }
+        }
+        if open.next < group.rows {
+            self.open = Some(open);
+        }
+        Ok(())
+    }
+
+    fn open_group(&self, index: usize, group: Group, first: u64) -> Result<OpenGroup, DataError> {
+        let file = &self.shards.files[group.shard];
+        let handle = File::open(&file.path)
+            .map_err(|source| DataError::Io { path: file.path.to_path_buf(), source })?;
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(handle, file.metadata.clone())
+                .with_row_groups(vec![group.index])
+                .with_projection(file.projection.clone())
+                .with_batch_size(ROWS_AT_ONCE);
+        // A plain start needs no selection; elsewhere pages before `first` are skipped unread.
+        let builder = match usize::try_from(first) {
+            Ok(0) | Err(_) => builder,
+            Ok(offset) => builder.with_offset(offset),
+        };
+        let batches = builder
+            .build()
+            .map_err(|error| self.fault(group, group.first_row + first, error.to_string()))?;
+        Ok(OpenGroup { group: index, next: first, batches, rows: VecDeque::new() })
+    }
+
+    /// Copies the cells of a record batch whose first row is row `first` of the group.
+    fn rows(&self, batch: &RecordBatch, group: Group, first: u64) -> Vec<RawRow> {
+        let file = &self.shards.files[group.shard];
+        let roles = &self.shards.roles;
+        let schema = batch.schema();
+        let column = |name: &str| {
+            let (path, _) = columns::resolve(&schema, name)?;
+            Some((cells::at_path(batch, &path)?, path))
+        };
+        let image = column(&roles.image);
+        let captions = column(&roles.captions);
+        let product = roles.product_id.as_deref().and_then(column);
+        let weight = roles.weight.as_deref().and_then(column);
+        (0..batch.num_rows())
+            .map(|i| {
+                let cell = |column: &Option<(arrow_array::ArrayRef, Vec<String>)>| {
+                    let (array, path) = column.as_ref()?;
+                    (!cells::is_null(batch, path, i)).then(|| array.clone())
+                };
+                let row = group.first_row + first + i as u64;
+                let product = cell(&product).and_then(|array| cells::identity(&array, i));
+                let id =
+                    SampleId { shard: file.path.clone(), row, product: product.map(Arc::from) };
+                RawRow {
+                    image: cell(&image)
+                        .map_or(RawImage::None, |array| raw_image(&array, i, &file.path)),
+                    captions: cell(&captions).map_or(vec![], |array| cells::texts(&array, i)),
+                    weight: match roles.weight {
+                        None => Some(1.0),
+                        Some(_) => cell(&weight).and_then(|array| cells::number(&array, i)),
+                    },
+                    id,
+                    number: file.first_row + row,
+                }
+            })
+            .collect()
+    }
+
+    fn fault(&self, group: Group, row: u64, reason: String) -> DataError {
+        let path = self.shards.files[group.shard].path.to_path_buf();
+        DataError::Read { path, group: group.index, row, reason }
+    }
+}
+
+/// The picture of a cell: its bytes, or the file that a struct's `path` names, looked up from the
+/// shard's folder.
+fn raw_image(array: &dyn arrow_array::Array, row: usize, shard: &Path) -> RawImage {
+    use arrow_array::cast::AsArray;
+    let filled = |bytes: &[u8]| match bytes {
+        [] => RawImage::None,
+        bytes => RawImage::Bytes(bytes.to_vec()),
+    };
+    let Some(fields) = array.as_struct_opt() else {
+        return cells::bytes(array, row).map_or(RawImage::None, filled);
+    };
+    let bytes = fields.column_by_name("bytes");
+    if let Some(bytes) = bytes.and_then(|column| cells::bytes(column, row)) {
+        return filled(bytes);
+    }
+    let path = fields.column_by_name("path").and_then(|column| cells::text(column, row));
+    match (path, shard.parent()) {
+        (Some(path), Some(folder)) if !path.is_empty() => RawImage::File(folder.join(path)),
+        _ => RawImage::None,
+    }
+}

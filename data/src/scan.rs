@@ -1,0 +1,274 @@
+//! Evaluation: every row once, in shard and row order, as evaluation sees it.
+
+use crate::bad::{BadRow, Cause, Ledger};
+use crate::batch::pad;
+use crate::order::Segment;
+use crate::pipeline::{Emitter, Pipeline, Plan};
+use crate::reader::{RawImage, RawRow, Reader};
+use crate::sample::{Unusable, decode_row, usable_captions};
+use crate::shards::Shards;
+use crate::{Counts, DataError, Encoded, EvalBatch, Preprocessor, SampleId, Tokenizer};
+use configs::{Columns, Workers};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Which of a row's captions to give.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Captions {
+    /// The first that is not empty.
+    #[default]
+    First,
+    /// All that are not empty.
+    All,
+    /// None: pictures only. Rows without a caption are then usable.
+    None,
+}
+
+/// How a scan reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScanOptions {
+    /// Rows of a batch; the last one may have fewer.
+    pub batch: usize,
+    /// Threads that decode and tokenise.
+    pub workers: Workers,
+    /// Batches decoded ahead.
+    pub prefetch: usize,
+    /// Which captions to give.
+    pub captions: Captions,
+    /// Give only the first row of each product that has a picture (and, unless
+    /// [`Captions::None`], a caption); later rows of the product are not decoded.
+    pub distinct_products: bool,
+    /// The share of all rows that may be unusable before the scan stops, in [0, 1].
+    pub max_bad_fraction: f64,
+}
+
+impl Default for ScanOptions {
+    fn default() -> Self {
+        Self {
+            batch: 64,
+            workers: Workers::Auto,
+            prefetch: 4,
+            captions: Captions::First,
+            distinct_products: false,
+            max_bad_fraction: 0.01,
+        }
+    }
+}
+
+/// One pass over an evaluation set. Unusable rows are left out, counted and named.
+pub struct Scan {
+    pipeline: Pipeline<Gathered>,
+    num_rows: u64,
+    ledger: Ledger,
+    counts: Counts,
+    done: bool,
+}
+
+struct Gathered {
+    batch: EvalBatch,
+    bad: Vec<BadRow>,
+    truncated: u64,
+}
+
+/// A usable row.
+struct Item {
+    pixels: Vec<u8>,
+    texts: Vec<Encoded>,
+    captions: Vec<String>,
+    id: SampleId,
+}
+
+impl Scan {
+    /// Opens shards for one pass.
+    ///
+    /// # Errors
+    /// As [`crate::Loader::open`], where it applies.
+    pub fn open(
+        paths: &[String],
+        columns: &Columns,
+        tokenizer: Arc<Tokenizer>,
+        picture: &Preprocessor,
+        options: &ScanOptions,
+    ) -> Result<Self, DataError> {
+        if options.batch == 0 {
+            return Err(DataError::Config {
+                field: "batch",
+                expected: "at least 1".into(),
+                found: "0".into(),
+            });
+        }
+        let shards = Arc::new(Shards::open(paths, columns)?);
+        let num_rows = shards.num_rows;
+        let ledger = Ledger::new(options.max_bad_fraction, num_rows)?;
+        let (size, pad_id, picture) = (picture.size, tokenizer.pad_id(), picture.clone());
+        let (batch, captions, distinct) =
+            (options.batch, options.captions, options.distinct_products);
+        let pipeline = Pipeline::start(
+            Plan { workers: options.workers, ahead: options.prefetch },
+            move |out| read(&shards, batch, captions, distinct, out),
+            move |row: RawRow| {
+                let number = row.number;
+                let id = row.id.clone();
+                Ok(evaluate(row, &tokenizer, &picture, captions)
+                    .map_err(|(cause, detail)| BadRow { cause, detail, id, row: number }))
+            },
+            move |rows| gather(rows, size, pad_id),
+        )?;
+        Ok(Self { pipeline, num_rows, ledger, counts: Counts::default(), done: false })
+    }
+
+    /// Rows of all shards.
+    pub fn num_rows(&self) -> u64 {
+        self.num_rows
+    }
+
+    /// What was handed out so far.
+    pub fn counts(&self) -> Counts {
+        self.counts.clone()
+    }
+
+    /// Warnings about skipped rows since the last call, few per cause.
+    pub fn drain_warnings(&mut self) -> Vec<String> {
+        self.ledger.drain_warnings()
+    }
+
+    fn advance(&mut self) -> Option<Result<EvalBatch, DataError>> {
+        loop {
+            let Gathered { batch, bad, truncated } = match self.pipeline.next()? {
+                Ok(gathered) => gathered,
+                Err(error) => return Some(Err(error)),
+            };
+            for row in &bad {
+                if let Err(error) = self.ledger.add(row, &mut self.counts) {
+                    return Some(Err(error));
+                }
+            }
+            self.counts.rows += batch.len() as u64;
+            self.counts.truncated += truncated;
+            if !batch.is_empty() {
+                return Some(Ok(batch));
+            }
+        }
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Result<EvalBatch, DataError>;
+
+    /// The next batch; after an error, nothing.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let next = self.advance();
+        self.done = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+/// Reads all rows in order and sends them in groups.
+fn read(
+    shards: &Arc<Shards>,
+    batch: usize,
+    captions: Captions,
+    distinct: bool,
+    out: &mut Emitter<RawRow>,
+) -> Result<(), DataError> {
+    let mut reader = Reader::new(shards.clone());
+    let mut seen = HashSet::new();
+    let mut rows = Vec::with_capacity(batch);
+    for (group, of) in shards.groups.iter().enumerate() {
+        let mut first = 0;
+        while first < of.rows {
+            let segment = Segment { group, first, rows: (batch as u64).min(of.rows - first) };
+            reader.read(segment, |row| {
+                if !distinct || is_new(&row, captions, &mut seen) {
+                    rows.push(row);
+                }
+            })?;
+            first += segment.rows;
+            while rows.len() >= batch {
+                if !out.wait() {
+                    return Ok(());
+                }
+                let rest = rows.split_off(batch);
+                out.send(std::mem::replace(&mut rows, rest));
+            }
+        }
+    }
+    if !rows.is_empty() && out.wait() {
+        out.send(rows);
+    }
+    Ok(())
+}
+
+/// Whether this is the first row of its product that could be used. A row without a product id is
+/// its own product; an unusable row goes on, to be counted, but does not stand for its product.
+fn is_new(row: &RawRow, captions: Captions, seen: &mut HashSet<Arc<str>>) -> bool {
+    let Some(product) = &row.id.product else { return true };
+    if seen.contains(product) {
+        return false;
+    }
+    let captioned = captions == Captions::None || !usable_captions(&row.captions).is_empty();
+    if captioned && row.image != RawImage::None {
+        seen.insert(product.clone());
+    }
+    true
+}
+
+fn evaluate(
+    row: RawRow,
+    tokenizer: &Tokenizer,
+    picture: &Preprocessor,
+    which: Captions,
+) -> Result<Item, Unusable> {
+    let mut captions = usable_captions(&row.captions);
+    match which {
+        Captions::None => captions.clear(),
+        _ if captions.is_empty() => return Err((Cause::NoCaption, String::new())),
+        Captions::First => captions.truncate(1),
+        Captions::All => {}
+    }
+    let texts = captions.iter().map(|text| tokenizer.encode(text)).collect::<Result<_, _>>();
+    let texts = texts.map_err(|error| (Cause::NoCaption, error.to_string()))?;
+    let captions = captions.into_iter().map(str::to_owned).collect();
+    let pixels = picture
+        .evaluate(&decode_row(&row)?)
+        .map_err(|error| (Cause::UndecodableImage, error.to_string()))?;
+    Ok(Item { pixels, texts, captions, id: row.id })
+}
+
+fn gather(rows: Vec<Result<Item, BadRow>>, size: usize, pad_id: i64) -> Gathered {
+    let mut bad = Vec::new();
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        match row {
+            Ok(item) => items.push(item),
+            Err(row) => bad.push(row),
+        }
+    }
+    let texts = items.iter().flat_map(|item| &item.texts);
+    let truncated = texts.clone().filter(|text| text.truncated).count() as u64;
+    let (token_ids, length) = pad(texts.map(|text| text.ids.as_slice()), pad_id);
+    let mut batch = EvalBatch {
+        pixels: Vec::with_capacity(items.len() * size * size * 3),
+        size,
+        token_ids,
+        length,
+        caption_rows: Vec::new(),
+        captions: Vec::new(),
+        products: Vec::new(),
+        samples: Vec::new(),
+    };
+    for (index, item) in items.into_iter().enumerate() {
+        batch.pixels.extend_from_slice(&item.pixels);
+        batch.caption_rows.extend(item.captions.iter().map(|_| index));
+        batch.captions.push(item.captions);
+        batch.products.push(match &item.id.product {
+            Some(product) => product.to_string(),
+            None => format!("{}:{}", item.id.shard.display(), item.id.row),
+        });
+        batch.samples.push(item.id);
+    }
+    Gathered { batch, bad, truncated }
+}
