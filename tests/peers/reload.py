@@ -33,6 +33,10 @@ def with_transformers(folder, inputs, captions):
     problems = {key: value for key, value in report.items() if value}
     if problems:
         sys.exit(f"reload.py: {folder}: transformers reports {problems}")
+    for name in ("tokenizer.json", "preprocessor_config.json"):
+        # without tokenizer.json transformers opens an empty tokenizer of three tokens and says nothing
+        if not (folder / name).is_file():
+            sys.exit(f"reload.py: {folder}: {name} is missing")
     processor = CLIPProcessor.from_pretrained(folder)
     text, vision = model.config.text_config, model.config.vision_config
 
@@ -42,7 +46,8 @@ def with_transformers(folder, inputs, captions):
     if len(processor.tokenizer) > text.vocab_size:
         sys.exit(f"reload.py: {folder}: the tokenizer has {len(processor.tokenizer)} tokens, the model {text.vocab_size}")
     end = processor.tokenizer.eos_token_id
-    if text.eos_token_id not in (2, end):
+    # 2: the text is pooled at the largest id, which has to be the end token
+    if text.eos_token_id != end and (text.eos_token_id, end) != (2, len(processor.tokenizer) - 1):
         sys.exit(f"reload.py: {folder}: the tokenizer ends captions with {end}, the config says {text.eos_token_id}")
     # without tokenizer_config.json transformers sets no limit, and its users must pass max_length themselves
     if (folder / "tokenizer_config.json").exists() and processor.tokenizer.model_max_length != text.max_position_embeddings:
