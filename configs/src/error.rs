@@ -8,12 +8,12 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file is missing or cannot be read.
-    #[error("cannot read the configuration file `{}`: {source}; check the path", path.display())]
+    #[error("cannot read the configuration file `{}`: {error}; check the path", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The file is not YAML, or states a key twice.
     #[error("the configuration file is not valid YAML:\n{message}")]

@@ -44,7 +44,7 @@ impl RunConfig {
     /// missing or of the wrong type; or values do not go together.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+            .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
         Self::parse(&text, &path.display().to_string(), overrides)
     }
 

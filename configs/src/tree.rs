@@ -84,7 +84,7 @@ pub(crate) fn parse(
 ) -> Result<Node, Box<serde_saphyr::Error>> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
-        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::AsString,
+        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough,
         with_snippet: true,
     };
     let tree: Option<Raw> = serde_saphyr::from_str_with_options(text, options).map_err(Box::new)?;
