@@ -2,9 +2,10 @@
 //!
 //! Owns the arithmetic of a score and nothing else. A score is one chain of multiply-adds over the
 //! components in their order, starting at zero, whatever the place of the two rows in their blocks
-//! and whatever the vector width of the processor. So equal rows have equal scores, bit for bit,
-//! and a score computed alone is the one the block product gives: ties are real ties. A library
-//! GEMM promises none of this (it splits the sum by shape), and `pulp` needs no `unsafe`.
+//! and (where multiply-adds are fused) whatever the vector width of the processor. So equal rows
+//! have equal scores, bit for bit, and a score computed alone is the one the block product gives:
+//! ties are real ties. A library GEMM promises none of this (it splits the sum by shape), and
+//! `pulp` needs no `unsafe`.
 
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;

@@ -11,6 +11,7 @@ mod ranking;
 mod report;
 mod search;
 mod select;
+mod state;
 mod task;
 #[cfg(test)]
 mod testing;

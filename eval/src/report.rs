@@ -282,6 +282,11 @@ mod tests {
         let under_file = report.write(&dir.path().join("file"), &rankings);
         let message = under_file.expect_err("a file is no folder").to_string();
         assert!(message.starts_with("cannot write `") && message.contains("/file`"), "{message}");
+        let blocked = dir.path().join("blocked");
+        std::fs::create_dir_all(blocked.join("report.md/full")).expect("makes folders");
+        let message = report.write(&blocked, &rankings).expect_err("in the way").to_string();
+        assert!(message.contains("/blocked/report.md`: "), "{message}");
+        assert!(!blocked.join("report.md.partial").exists());
     }
 
     #[test]
