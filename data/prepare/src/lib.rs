@@ -1,1 +1,14 @@
-//! A catalogue to grounded crops, refined captions and training shards.
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod sample;
+mod shard;
+mod split;
+
+pub use error::PrepareError;
+pub use sample::{SampleSpec, SampleSummary, write_sample};
+pub use shard::{
+    BoxPx, CONTRACT_VERSION, Grounding, OptionalColumns, ShardFile, ShardOptions, ShardRow,
+    ShardWriter, shard_schema,
+};
+pub use split::Split;

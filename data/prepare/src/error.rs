@@ -1,0 +1,100 @@
+//! What can go wrong while preparing shards. Every variant names the file and what to do.
+
+use std::path::{Path, PathBuf};
+
+/// Any failure of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The operating system refused a file operation.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried: `create`, `write`, `rename` ...
+        action: &'static str,
+        /// The file or folder it was tried on.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A shard could not be encoded or written as Parquet.
+    #[error("cannot write shard `{}`: {source}", path.display())]
+    Parquet {
+        /// The shard being written.
+        path: PathBuf,
+        /// The writer's complaint.
+        source: parquet::errors::ParquetError,
+    },
+    /// The columns of one row group do not fit the shard schema.
+    #[error("cannot build a row group of shard `{}`: {source}", path.display())]
+    Arrow {
+        /// The shard being written.
+        path: PathBuf,
+        /// Arrow's complaint.
+        source: arrow_schema::ArrowError,
+    },
+    /// A row lacks what the writer was told every row has, or has what it was told none has.
+    #[error("shard folder `{}` row {row} (product `{product_id}`): {problem}", folder.display())]
+    Row {
+        /// The folder the shards go to.
+        folder: PathBuf,
+        /// Index of the row in the order it was pushed.
+        row: u64,
+        /// The row's product.
+        product_id: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A picture could not be encoded.
+    #[error("cannot encode the picture of product `{product_id}` as JPEG: {source}")]
+    Picture {
+        /// The product it belongs to.
+        product_id: String,
+        /// The encoder's complaint.
+        source: image::ImageError,
+    },
+    /// The tokenizer could not be put together.
+    #[error("cannot build the tokenizer: {0}")]
+    Tokenizer(String),
+    /// The output folder exists and holds something else.
+    #[error(
+        "`{}` already holds {found}, so the sample is not written there: \
+         choose another --out, or delete the folder first", path.display()
+    )]
+    Occupied {
+        /// The output folder.
+        path: PathBuf,
+        /// What was found in it.
+        found: String,
+    },
+    /// Another process is writing the same sample.
+    #[error(
+        "another process is writing the sample `{}` (it holds `{}`): wait for it to end",
+        path.display(), partial.display()
+    )]
+    Busy {
+        /// The output folder.
+        path: PathBuf,
+        /// The folder the other process writes into until it is done.
+        partial: PathBuf,
+    },
+    /// A number in the specification makes no sample.
+    #[error("sample {field} is {found}: expected {expected}")]
+    Spec {
+        /// The field of the specification.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// What would do.
+        expected: &'static str,
+    },
+}
+
+impl PrepareError {
+    /// An adapter for `map_err`: wraps a system error with what was tried on which path.
+    pub(crate) fn io(
+        action: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(std::io::Error) -> PrepareError {
+        let path = path.to_path_buf();
+        move |source| PrepareError::Io { action, path, source }
+    }
+}
