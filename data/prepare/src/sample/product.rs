@@ -8,7 +8,7 @@
 use super::lexicon::{COLOURS, Colour, KINDS, Kind, Material, Pattern, Size};
 use super::rng::Rng;
 
-const NUM_LINES: usize = 180;
+const NUM_LINES: usize = 120;
 const TAG_LINE: u64 = 1;
 const TAG_PRODUCT: u64 = 2;
 
@@ -45,8 +45,8 @@ pub(super) struct Catalogue {
 impl Catalogue {
     pub(super) fn new(seed: u64) -> Catalogue {
         let lines = (0..NUM_LINES).map(|index| Line::draw(seed, index)).collect();
-        // A flattened Zipf law: the first line sells about eight times as well as the last.
-        let popularity = (0..NUM_LINES).map(|rank| 100_000 / (rank as u32 + 25)).collect();
+        // A flattened Zipf law: the first line sells about eleven times as well as the last.
+        let popularity = (0..NUM_LINES).map(|rank| 100_000 / (rank as u32 + 12)).collect();
         Catalogue { seed, lines, popularity }
     }
 
@@ -78,7 +78,7 @@ impl Line {
         let pattern = Pattern::ALL[rng.weighted(&[5, 3, 3, 3, 3, 3, 3, 2])];
         let material = kind.range.materials()[rng.weighted(&[4, 3, 3, 2])];
         let knobs = [rng.unit(), rng.unit(), rng.unit()];
-        let ways = (0..7).map(|_| two_colours(&mut rng)).collect();
+        let ways = (0..6).map(|_| two_colours(&mut rng)).collect();
         Line { kind, pattern, material, ways, knobs }
     }
 }
