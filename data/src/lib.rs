@@ -20,7 +20,6 @@ pub use bad::{Cause, Counts};
 pub use batch::{Batch, EvalBatch, SampleId};
 pub use error::DataError;
 pub use loader::{Cursor, Loader, Shard};
-pub use order::{EpochOrder, Order, Segment, Window};
 pub use picture::{Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resize};
 pub use scan::{Captions, Scan, ScanOptions};
 pub use shards::find_shards;

@@ -82,9 +82,9 @@ impl Order {
             return Err(config("data.shuffle.window_rows", "at least 1", "0".into()));
         }
         let num_streams = match streams {
-            Streams::Auto => {
-                (0..=AUTO_STREAMS.ilog2()).map(|i| 1usize << i).rfind(|s| batch_size % s == 0)
-            }
+            Streams::Auto => (0..=AUTO_STREAMS.ilog2())
+                .map(|i| 1usize << i)
+                .rfind(|s| batch_size.is_multiple_of(*s)),
             Streams::Count(count) => {
                 (count > 0 && batch_size.is_multiple_of(count)).then_some(count)
             }

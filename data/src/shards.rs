@@ -116,7 +116,10 @@ pub fn find_shards(paths: &[String]) -> Result<Vec<PathBuf>, DataError> {
             let bad = |reason: String| DataError::BadGlob { pattern: entry.clone(), reason };
             let before = found.len();
             for path in glob::glob(entry).map_err(|error| bad(error.to_string()))? {
-                let path = path.map_err(|error| io(&error.path().to_owned(), error.into()))?;
+                let path = path.map_err(|error| DataError::Io {
+                    path: error.path().into(),
+                    source: error.into(),
+                })?;
                 add(&path, &mut found)?;
             }
             if found.len() == before {

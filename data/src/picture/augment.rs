@@ -75,18 +75,18 @@ mod tests {
 
     #[test]
     fn crops_keep_to_scale_ratio_and_picture() {
-        let augment = Augment { scale: [0.3, 0.8], ..Augment::default() };
+        let augment = Augment { scale: [0.1, 0.5], ..Augment::default() };
         let mut shares = Vec::new();
         for (left, top, w, h) in crops(400, 300, augment) {
             assert!(left + w <= 400 && top + h <= 300);
             let share = (w * h) as f64 / 120_000.0;
-            assert!((0.295..=0.805).contains(&share), "{share}");
+            assert!((0.098..=0.505).contains(&share), "{share}");
             let ratio = w as f64 / h as f64;
-            assert!((0.74..=1.345).contains(&ratio), "{ratio}");
+            assert!((0.74..=1.35).contains(&ratio), "{ratio}");
             shares.push(share);
         }
         let mean = shares.iter().sum::<f64>() / shares.len() as f64;
-        assert!((mean - 0.55).abs() < 0.02, "uniform in area: mean {mean}");
+        assert!((mean - 0.3).abs() < 0.015, "uniform in area: mean {mean}");
     }
 
     #[test]

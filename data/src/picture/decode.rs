@@ -1,6 +1,6 @@
 //! Encoded bytes to RGB pixels, as Pillow's `convert("RGB")` after `exif_transpose`.
 //!
-//! PNG and WebP come out as Pillow's, bit for bit. JPEG differs from libjpeg-turbo (which Pillow
+//! PNG and WebP come out as Pillow's, bit for bit, but for 16-bit grey (see `rgb`). JPEG differs from libjpeg-turbo (which Pillow
 //! uses) by at most 17 of 255 at single pixels with subsampled chroma, 3 without.
 
 use super::{Picture, PictureError};
@@ -84,7 +84,8 @@ fn rgb(image: DynamicImage) -> Result<Vec<u8>, String> {
         DynamicImage::ImageLumaA8(image) => {
             image.as_raw().chunks_exact(2).flat_map(|p| repeat(p[0])).collect()
         }
-        // Pillow reads 16-bit colour by its high bytes,
+        // Pillow reads 16-bit colour by its high bytes. Its 16-bit grey it would clip at 255, which
+        // whitens nearly every picture; grey is read by its high bytes here as well.
         DynamicImage::ImageRgb16(image) => image.as_raw().iter().map(|&v| high(v)).collect(),
         DynamicImage::ImageRgba16(image) => image
             .as_raw()
@@ -103,4 +104,53 @@ fn rgb(image: DynamicImage) -> Result<Vec<u8>, String> {
 
 fn high(value: u16) -> u8 {
     value.to_be_bytes()[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jpeg() -> Vec<u8> {
+        let image =
+            image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([x as u8 * 4, y as u8 * 5, 9]));
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+        bytes.into_inner()
+    }
+
+    fn message(bytes: &[u8]) -> String {
+        Picture::decode(bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_truncated_jpeg_is_refused_wherever_it_ends() {
+        let whole = jpeg();
+        assert_eq!(Picture::decode(&whole).unwrap().width, 64);
+        for length in [3, 40, 300, whole.len() / 2, whole.len() - 3] {
+            let text = message(&whole[..length]);
+            assert!(text.ends_with(&format!("({length} bytes)")), "{text}");
+        }
+        let text = message(&whole[..whole.len() - 3]);
+        assert!(text.starts_with("truncated JPEG: no end of image"), "{text}");
+        // Bytes after the end, as some cameras and tools leave them, do no harm.
+        let mut more = whole.clone();
+        more.extend([0; 100]);
+        assert_eq!(Picture::decode(&more).unwrap(), Picture::decode(&whole).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_picture_is_named() {
+        assert_eq!(message(b"hello, this is text"), "neither JPEG, PNG nor WebP (19 bytes)");
+        assert_eq!(message(b""), "neither JPEG, PNG nor WebP (0 bytes)");
+        assert!(message(b"GIF89a\x01\x00\x01\x00").starts_with("Gif: expected JPEG, PNG or WebP"));
+    }
+
+    #[test]
+    fn sixteen_bit_grey_keeps_its_high_byte() {
+        let image = image::ImageBuffer::<image::Luma<u16>, _>::from_raw(2, 1, vec![0x12fe, 0xff00]);
+        let mut bytes = Cursor::new(Vec::new());
+        image.unwrap().write_to(&mut bytes, ImageFormat::Png).unwrap();
+        let picture = Picture::decode(bytes.get_ref()).unwrap();
+        assert_eq!(picture.pixels, [0x12, 0x12, 0x12, 0xff, 0xff, 0xff]);
+    }
 }

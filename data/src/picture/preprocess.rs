@@ -37,6 +37,7 @@ pub struct Preprocessor {
 /// OpenAI's means, which nearly every CLIP uses.
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// OpenAI's deviations.
+#[expect(clippy::excessive_precision, reason = "the decimals as OpenAI published them")]
 const STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
 
 impl Preprocessor {
@@ -201,10 +202,10 @@ impl Fields<'_> {
         if !self.flag("do_rescale")? {
             return Err(self.wrong("do_rescale", "true", "false".into()));
         }
-        if let Some(found) = self.fields.get("rescale_factor") {
-            if found.as_f64().is_none_or(|factor| (factor * 255.0 - 1.0).abs() > 1e-6) {
-                return Err(self.wrong("rescale_factor", "1/255", found.to_string()));
-            }
+        if let Some(found) = self.fields.get("rescale_factor")
+            && found.as_f64().is_none_or(|factor| (factor * 255.0 - 1.0).abs() > 1e-6)
+        {
+            return Err(self.wrong("rescale_factor", "1/255", found.to_string()));
         }
         let resample = match self.fields.get("resample") {
             None | Some(Value::Null) => Filter::Bicubic,

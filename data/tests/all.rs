@@ -1,0 +1,11 @@
+//! The crate as its users see it, one test binary: invariances of the loader, bad input, and
+//! parity with Pillow, open_clip, transformers and the libraries that write Parquet.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bad_input;
+mod captions;
+mod invariances;
+mod others;
+mod pictures;
+mod support;
