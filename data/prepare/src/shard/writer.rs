@@ -237,3 +237,6 @@ impl<W: Write> Write for Hashed<W> {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;
