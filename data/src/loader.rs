@@ -5,7 +5,7 @@ use crate::bad::Ledger;
 use crate::batch::pad;
 use crate::order::Order;
 use crate::pipeline::{Emitter, Pipeline, Plan};
-use crate::reader::Reader;
+use crate::reader::{KEEP_OPEN_BYTES, Reader};
 use crate::rng::fingerprint;
 use crate::sample::{Recipe, Sample, Slot, WindowRows};
 use crate::shards::Shards;
@@ -185,7 +185,13 @@ fn read(
         let epoch = order.epoch(cursor.epoch);
         let mut readers: Vec<_> = streams
             .clone()
-            .map(|stream| (stream, Reader::new(shards.clone()), None::<(u64, Arc<WindowRows>)>))
+            .map(|stream| {
+                (
+                    stream,
+                    Reader::new(shards.clone(), KEEP_OPEN_BYTES),
+                    None::<(u64, Arc<WindowRows>)>,
+                )
+            })
             .collect();
         while cursor.batch < order.batches_per_epoch() {
             if !out.wait() {

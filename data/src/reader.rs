@@ -15,6 +15,13 @@ use std::sync::Arc;
 /// groups, and so that no Arrow array of pictures comes near its limit of 2 GiB.
 const ROWS_AT_ONCE: usize = 64;
 
+/// The greatest decoded size of a row group that a stream keeps open between its windows.
+///
+/// An open row group holds a page of every column, and writers differ a thousandfold in page
+/// size (pyarrow puts 1,024 pictures in one). So a larger row group is closed after each window
+/// and opened again at the next: a page is then read more than once, but memory stays bounded.
+pub(crate) const KEEP_OPEN_BYTES: u64 = 1 << 20;
+
 /// Where a row's picture is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum RawImage {
@@ -41,9 +48,11 @@ pub(crate) struct RawRow {
     pub number: u64,
 }
 
-/// Reads segments of row groups. Segments that follow one another are read without seeking.
+/// Reads segments of row groups.
 pub(crate) struct Reader {
     shards: Arc<Shards>,
+    /// Row groups up to this size stay open, so that the segment that follows needs no seeking.
+    keep_bytes: u64,
     open: Option<OpenGroup>,
 }
 
@@ -56,9 +65,9 @@ struct OpenGroup {
 }
 
 impl Reader {
-    /// A reader that has read nothing yet.
-    pub fn new(shards: Arc<Shards>) -> Self {
-        Self { shards, open: None }
+    /// A reader that has read nothing yet and keeps row groups of up to `keep_bytes` open.
+    pub fn new(shards: Arc<Shards>, keep_bytes: u64) -> Self {
+        Self { shards, keep_bytes, open: None }
     }
 
     /// Reads the rows of a segment, `each` called with one after the other.
@@ -71,10 +80,10 @@ impl Reader {
         let fits = |open: &OpenGroup| open.group == segment.group && open.next == segment.first;
         let mut open = match self.open.take().filter(fits) {
             Some(open) => open,
-            None => self.open_group(segment.group, group, segment.first)?,
+            None => self.open_group(segment, group)?,
         };
         for _ in 0..segment.rows {
-            if open.rows.is_empty() {
+            while open.rows.is_empty() {
                 let at = group.first_row + open.next;
                 let batch = match open.batches.next() {
                     Some(Ok(batch)) => batch,
@@ -91,13 +100,18 @@ impl Reader {
                 each(row);
             }
         }
-        if open.next < group.rows {
+        if open.next < group.rows && self.keeps(group) {
             self.open = Some(open);
         }
         Ok(())
     }
 
-    fn open_group(&self, index: usize, group: Group, first: u64) -> Result<OpenGroup, DataError> {
+    fn keeps(&self, group: Group) -> bool {
+        group.bytes <= self.keep_bytes
+    }
+
+    fn open_group(&self, segment: Segment, group: Group) -> Result<OpenGroup, DataError> {
+        let Segment { group: index, first, rows } = segment;
         let file = &self.shards.files[group.shard];
         let handle = File::open(&file.path)
             .map_err(|source| DataError::Io { path: file.path.to_path_buf(), source })?;
@@ -106,11 +120,10 @@ impl Reader {
                 .with_row_groups(vec![group.index])
                 .with_projection(file.projection.clone())
                 .with_batch_size(ROWS_AT_ONCE);
-        // A plain start needs no selection; elsewhere pages before `first` are skipped unread.
-        let builder = match usize::try_from(first) {
-            Ok(0) | Err(_) => builder,
-            Ok(offset) => builder.with_offset(offset),
-        };
+        // Pages before `first` are skipped without being decompressed.
+        let at = |row: u64| usize::try_from(row).unwrap_or(usize::MAX);
+        let builder = if first == 0 { builder } else { builder.with_offset(at(first)) };
+        let builder = if self.keeps(group) { builder } else { builder.with_limit(at(rows)) };
         let batches = builder
             .build()
             .map_err(|error| self.fault(group, group.first_row + first, error.to_string()))?;

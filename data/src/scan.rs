@@ -174,7 +174,8 @@ fn read(
     distinct: bool,
     out: &mut Emitter<RawRow>,
 ) -> Result<(), DataError> {
-    let mut reader = Reader::new(shards.clone());
+    // One reader goes through everything: it may keep any row group open.
+    let mut reader = Reader::new(shards.clone(), u64::MAX);
     let mut seen = HashSet::new();
     let mut rows = Vec::with_capacity(batch);
     for (group, of) in shards.groups.iter().enumerate() {

@@ -32,6 +32,8 @@ pub(crate) struct Group {
     pub first_row: u64,
     /// Rows of the row group.
     pub rows: u64,
+    /// Decoded size of the columns to read.
+    pub bytes: u64,
 }
 
 /// All shards of a data set, sorted by path.
@@ -62,7 +64,12 @@ impl Shards {
                     path: path.clone(),
                     reason: format!("row group {index} states {} rows", group.num_rows()),
                 })?;
-                shards.groups.push(Group { shard, index, first_row, rows });
+                let needed = group.columns().iter().enumerate().filter_map(|(leaf, column)| {
+                    let size = || u64::try_from(column.uncompressed_size()).unwrap_or(0);
+                    projection.leaf_included(leaf).then(size)
+                });
+                let bytes = needed.sum();
+                shards.groups.push(Group { shard, index, first_row, rows, bytes });
                 first_row += rows;
             }
             let first_row_of_shard = shards.num_rows;

@@ -1,6 +1,6 @@
 //! Pictures equal to Pillow's and transformers', pixel by pixel.
 
-use crate::support::{json, peer};
+use crate::support::{json, peer, python};
 use data::{Filter, Picture, Preprocessor};
 use serde_json::Value;
 use std::path::Path;
@@ -45,8 +45,22 @@ fn pictures_equal_pillows_and_transformers() {
         let out = preprocessor.evaluate(&picture).unwrap();
         let worst = worst(&out, &read(dir, case, "expected"));
         assert_eq!(worst, 0, "{}x{}: {case}", picture.width, picture.height);
-        // What we write means the same to us; transformers wrote the file read above.
-        assert_eq!(Preprocessor::from_json(&preprocessor.to_json()).unwrap(), preprocessor);
+    }
+
+    // transformers reads back what we write as what it wrote itself.
+    for case in list("preprocess").iter().take(5) {
+        let theirs = dir.join(case["config"].as_str().unwrap());
+        let ours = dir.join("ours");
+        std::fs::create_dir_all(&ours).unwrap();
+        let json = Preprocessor::open(&theirs).unwrap().to_json();
+        std::fs::write(ours.join("preprocessor_config.json"), json).unwrap();
+        let same = python(&[
+            "tests/peers/pictures.py",
+            "--same",
+            ours.to_str().unwrap(),
+            theirs.parent().unwrap().to_str().unwrap(),
+        ]);
+        assert_eq!(same.trim(), "same", "{case}");
     }
 
     let mut wrong = Vec::new();

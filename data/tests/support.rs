@@ -114,28 +114,32 @@ pub fn open(cfg: &Data, batch: usize, shard: Shard, from: Cursor) -> Result<Load
     Loader::open(cfg, tokenizer(), &Preprocessor::clip(8), batch, 11, shard, from)
 }
 
-/// Runs `tests/peers/<script> --out <a new folder>` and returns the folder.
-pub fn peer(script: &str) -> tempfile::TempDir {
+/// Runs Python from the repository's root with the peers, and returns what it prints.
+pub fn python(args: &[&str]) -> String {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     assert!(
         root.join(".peers").is_dir() && root.join(".libtorch").is_dir(),
         "the Python peers are missing: run `make test`, which installs the Python peers"
     );
-    let out = tempfile::tempdir().unwrap();
     let run = Command::new("python3")
-        .arg(root.join("tests/peers").join(script))
-        .arg("--out")
-        .arg(out.path())
+        .args(args)
         .current_dir(&root)
         .env("PYTHONPATH", ".peers:.libtorch")
         .env("HF_HUB_OFFLINE", "1")
         .output()
         .expect("python3 starts");
-    let text = String::from_utf8_lossy(&run.stderr);
     assert!(
         run.status.success(),
-        "{script} failed (run `make test`, which installs the Python peers):\n{text}"
+        "{args:?} failed (run `make test`, which installs the Python peers):\n{}",
+        String::from_utf8_lossy(&run.stderr)
     );
+    String::from_utf8(run.stdout).unwrap()
+}
+
+/// Runs `tests/peers/<script> --out <a new folder>` and returns the folder.
+pub fn peer(script: &str) -> tempfile::TempDir {
+    let out = tempfile::tempdir().unwrap();
+    python(&[&format!("tests/peers/{script}"), "--out", out.path().to_str().unwrap()]);
     out
 }
 

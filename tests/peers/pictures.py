@@ -5,6 +5,8 @@ program the model came from. So resizing must equal Pillow's bit for bit (its fi
 passes), the whole transform `CLIPImageProcessorPil`'s, and decoding Pillow's `convert("RGB")` after
 `exif_transpose`, for every kind of file (JPEG within a bound: another decoder).
 
+`pictures.py --same DIR DIR` prints `same` when CLIPImageProcessor does the same by both configs.
+
 Writes files and pictures.json: {resize, preprocess, decode}, each a list of cases; pixels lie beside in
 .rgb files, rows of RGB bytes.
 """
@@ -84,10 +86,24 @@ def files(rng):
         yield f"exif{orientation}.jpg", encode(smooth, "JPEG", quality=95, subsampling=0, exif=block), 3
 
 
+def same(ours, theirs):
+    """Whether CLIPImageProcessor does the same with both folders' preprocessor_config.json."""
+    from transformers import CLIPImageProcessor
+
+    image = Image.fromarray(noise(np.random.default_rng(5), 60, 60))
+    a, b = (CLIPImageProcessor.from_pretrained(folder)(image, return_tensors="np")["pixel_values"] for folder in (ours, theirs))
+    return np.array_equal(a, b)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    out = parser.parse_args().out
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--same", type=Path, nargs=2, metavar="DIR", help="do two preprocessor configs mean the same?")
+    args = parser.parse_args()
+    if args.same:
+        print("same" if same(*args.same) else "different")
+        return
+    out = args.out
     out.mkdir(parents=True, exist_ok=True)
     rng, draw = np.random.default_rng(0), random.Random(0)
     cases = {"resize": [], "preprocess": [], "decode": []}

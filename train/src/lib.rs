@@ -1,1 +1,29 @@
-//! Contrastive fine-tuning of CLIP for product retrieval: model, loss, loop and the vlclip command.
+#![doc = include_str!("../README.md")]
+
+pub mod device;
+mod due;
+mod evaluate;
+mod log;
+pub mod loss;
+pub mod model;
+mod model_dir;
+mod optim;
+mod outputs;
+pub mod preflight;
+mod progress;
+mod resume;
+mod run;
+mod schedule;
+mod signal;
+mod snapshot;
+pub mod step;
+pub mod tensors;
+
+pub use evaluate::{EvalSet, Evaluation, Items, embed, evaluate};
+pub use model_dir::ModelDir;
+pub use optim::AdamW;
+pub use outputs::Outputs;
+pub use progress::Progress;
+pub use resume::Resume;
+pub use run::train;
+pub use schedule::learning_rate;

@@ -25,3 +25,9 @@ pub fn backward(outputs: &[Tensor], grads: &[Tensor]) -> Result<(), NativeError>
     };
     check(ok, "back-propagate")
 }
+
+/// Frees the gradients of leaf tensors, so that the next backward pass writes instead of adding.
+pub fn clear_grads(params: &mut [Tensor]) {
+    // SAFETY: an array of live tensor pointers.
+    unsafe { ffi::shim_clear_grads(ffi::pointers(params).as_ptr(), params.len()) }
+}

@@ -6,6 +6,7 @@ use torch_sys::C_tensor;
 
 unsafe extern "C" {
     pub fn shim_error() -> *const c_char;
+    pub fn shim_libtorch_version() -> *const c_char;
     pub fn shim_fused_adamw(
         params: *const *const C_tensor,
         grads: *const *const C_tensor,
@@ -31,6 +32,7 @@ unsafe extern "C" {
         grads: *const *const C_tensor,
         len: usize,
     ) -> bool;
+    pub fn shim_clear_grads(tensors: *const *const C_tensor, len: usize);
     pub fn shim_autocast_enter(cuda: bool, was: *mut bool) -> bool;
     pub fn shim_autocast_leave(cuda: bool, was: bool) -> bool;
     pub fn shim_rng_state(cuda: bool, index: c_int, out: *mut *mut C_tensor) -> bool;

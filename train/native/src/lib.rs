@@ -9,7 +9,14 @@ mod optim;
 mod rng;
 
 pub use autocast::{Autocast, autocast_bf16};
-pub use backward::backward;
+pub use backward::{backward, clear_grads};
 pub use error::NativeError;
 pub use optim::{AdamWStep, fused_adamw, global_norm, scale};
 pub use rng::{rng_state, set_rng_state};
+
+/// The version of libtorch that the program was built with, such as `2.11.0`.
+pub fn libtorch_version() -> &'static str {
+    // SAFETY: a string literal of the C++ side.
+    let text = unsafe { std::ffi::CStr::from_ptr(ffi::shim_libtorch_version()) };
+    text.to_str().unwrap_or("unknown")
+}

@@ -9,6 +9,7 @@
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <torch/torch.h>
+#include <torch/version.h>
 
 #include <mutex>
 #include <string>
@@ -51,6 +52,8 @@ extern "C" {
 
 SHIM const char *shim_error() { return last_error.c_str(); }
 
+SHIM const char *shim_libtorch_version() { return TORCH_VERSION; }
+
 SHIM bool shim_fused_adamw(at::Tensor *const *params, at::Tensor *const *grads,
                            at::Tensor *const *exp_avg, at::Tensor *const *exp_avg_sq,
                            at::Tensor *const *steps, size_t len, double lr, double beta1,
@@ -83,6 +86,11 @@ SHIM bool shim_scale(at::Tensor *const *tensors, size_t len, const at::Tensor *f
 
 SHIM bool shim_backward(at::Tensor *const *outputs, at::Tensor *const *grads, size_t len) {
   return guarded([&] { torch::autograd::backward(list(outputs, len), list(grads, len)); });
+}
+
+// Frees the gradients, so that the next backward pass writes instead of adding.
+SHIM void shim_clear_grads(at::Tensor *const *tensors, size_t len) {
+  for (size_t i = 0; i < len; i++) tensors[i]->mutable_grad().reset();
 }
 
 // Enters autocast to bfloat16 on one device type; `was` receives what shim_autocast_leave restores.

@@ -44,6 +44,8 @@ fn backward_starts_from_the_given_gradient() {
     let x = Tensor::from_slice(&[1.0f64, 2.0]).set_requires_grad(true);
     backward(&[&x * &x], &[Tensor::from_slice(&[1.0f64, 10.0])]).unwrap();
     assert_eq!(Vec::<f64>::try_from(x.grad()).unwrap(), [2.0, 40.0]);
+    native::clear_grads(&mut [x.shallow_clone()]);
+    assert!(!x.grad().defined());
 }
 
 #[test]

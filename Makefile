@@ -1,0 +1,39 @@
+# vlclip: everything that a fresh machine needs is set up by `make quickstart` and `make test`.
+
+PYTHON ?= python3
+export PYTHON
+
+.PHONY: quickstart test lint bench libtorch peers tools
+
+# The main job on the embedded synthetic sample, to a retrieval report.
+quickstart: libtorch
+	cargo run --release --quiet --bin vlclip -- sample --out checkpoints/sample
+	cargo run --release --quiet --bin vlclip -- train configs/quickstart.yaml
+	cargo run --release --quiet --bin vlclip -- eval --model checkpoints/runs/quickstart/best \
+	  --items checkpoints/sample/test --out checkpoints/runs/quickstart/eval/test
+
+# Formatting, lints, documentation, and every test, those against the Python peers included.
+test: libtorch peers lint
+	cargo test --workspace
+
+lint: libtorch
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Side by side with open_clip on this machine; BENCHMARKS.md says what was measured.
+bench: libtorch peers
+	cargo build --release --package train --example bench_step
+	PYTHONPATH=.peers:.libtorch $(PYTHON) tests/peers/bench.py
+
+# libtorch as the PyTorch wheel ships it, in a git-ignored folder; a second call does nothing.
+libtorch: tools
+	@train/native/fetch-wheels.sh train/native/libtorch.txt .libtorch
+
+# transformers, open_clip and the other peers that the tests compare with.
+peers: tools
+	@train/native/fetch-wheels.sh tests/peers/requirements.txt .peers
+
+tools:
+	@command -v cargo >/dev/null || { echo "error: cargo not found: install Rust from https://rustup.rs" >&2; exit 1; }
+	@command -v $${CXX:-c++} >/dev/null || { echo "error: no C++ compiler ($${CXX:-c++}): install g++ or clang, or set CXX" >&2; exit 1; }

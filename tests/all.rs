@@ -1,0 +1,9 @@
+//! End to end: the `vlclip` command, parity with the Python peers, invariances of a run.
+
+mod bad_input;
+mod formats;
+mod micro_batches;
+mod parity;
+mod resume;
+mod support;
+mod training;

@@ -1,0 +1,109 @@
+//! A run that was interrupted goes on as if it had not been.
+
+use crate::support::TinyRun;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Starts training and waits until `metrics.jsonl` records `step`.
+fn train_past(run: &TinyRun, step: u64, args: &[&str]) -> std::process::Child {
+    let child =
+        run.train(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(300);
+    let reached = || {
+        let path = run.folder().join("metrics.jsonl");
+        std::fs::read_to_string(path)
+            .is_ok_and(|text| text.contains(&format!("\"kind\":\"step\",\"step\":{step},")))
+    };
+    while !reached() {
+        assert!(Instant::now() < deadline, "step {step} was not reached in time");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+fn assert_same_file(a: &Path, b: &Path, name: &str) {
+    let read = |dir: &Path| std::fs::read(dir.join(name)).unwrap();
+    assert!(read(a) == read(b), "{name} differs");
+}
+
+fn assert_same_run(expected: &TinyRun, found: &TinyRun) {
+    let last = |run: &TinyRun| run.folder().join("step-00000040");
+    for name in ["model.safetensors", "train_state.safetensors", "train_state.json"] {
+        assert_same_file(&last(expected), &last(found), name);
+    }
+    assert_eq!(expected.metrics(), found.metrics());
+}
+
+/// 240 rows make 7 batches an epoch: step 17 lies in the third epoch, step 40 in the sixth.
+#[test]
+fn kill_9_and_resume_equal_the_uninterrupted_run_bit_for_bit() {
+    let whole = TinyRun::new();
+    whole.train_to_the_end(&[]);
+    let steps = whole.metrics().iter().filter(|record| record["kind"] == "step").count();
+    assert_eq!(steps, 40);
+    let epochs = whole.metrics().last().map(|record| record["epoch"].clone());
+    assert_ne!(epochs, Some(0.into()), "the run crosses epochs");
+
+    let cut = TinyRun::new();
+    let mut child = train_past(&cut, 17, &[]);
+    child.kill().unwrap(); // SIGKILL
+    child.wait().unwrap();
+    cut.train_to_the_end(&[]);
+    assert_same_run(&whole, &cut);
+
+    // Once more, with the whole batch at once: gradients are sums, so only rounding differs.
+    let unsplit = TinyRun::new();
+    unsplit.train_to_the_end(&["--set", "batch.micro=32"]);
+    let losses = |run: &TinyRun| -> Vec<f64> {
+        run.metrics().iter().filter_map(|record| record["loss"].as_f64()).collect()
+    };
+    for (a, b) in losses(&whole).iter().zip(losses(&unsplit)) {
+        assert!((a - b).abs() < 1e-3 * a, "{a} {b}");
+    }
+}
+
+#[test]
+fn sigterm_saves_and_leaves_and_a_damaged_checkpoint_is_passed_over() {
+    let whole = TinyRun::new();
+    whole.train_to_the_end(&[]);
+
+    let cut = TinyRun::new();
+    let child = train_past(&cut, 12, &["--set", "checkpoint.every={steps: 1000}"]);
+    let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(asked.success());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "a run that saves and leaves has done what it was asked");
+    let latest = std::fs::read_to_string(cut.folder().join("latest")).unwrap();
+    let step: u64 = latest.trim().strip_prefix("step-").unwrap().parse().unwrap();
+    assert!((12..40).contains(&step), "{latest}");
+
+    // Go on to a second checkpoint, damage it, and go on again from the first.
+    let past = (step + 5).min(39);
+    let mut child = train_past(&cut, past, &["--set", "checkpoint.every={steps: 2}"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let latest = std::fs::read_to_string(cut.folder().join("latest")).unwrap();
+    let weights = cut.folder().join(latest.trim()).join("model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() - 1]).unwrap();
+    let text = cut.train_to_the_end(&[]);
+    assert!(text.contains("passed over") && text.contains("model.safetensors"), "{text}");
+    assert_same_run(&whole, &cut);
+}
+
+#[test]
+fn going_on_with_another_run_in_the_same_folder_is_refused() {
+    let run = TinyRun::new();
+    run.train_to_the_end(&["--set", "duration.steps=5"]);
+    let text = run.train_fails(&["--set", "seed=4", "--set", "data.augment.flip=0.5"]);
+    assert!(text.contains("belongs to a run with another `seed`, `data.augment`"), "{text}");
+    let text = run.train_fails(&["--resume", "never"]);
+    assert!(text.contains("--resume never would overwrite them"), "{text}");
+    let text = run.train_fails(&["--resume", "/nowhere/step-00000005"]);
+    assert!(text.contains("/nowhere/step-00000005"), "{text}");
+    // A finished run has nothing left to do, and says so with its report.
+    let text = run.train_to_the_end(&["--set", "duration.steps=5"]);
+    assert!(text.contains("finished after step 5 of 5"), "{text}");
+    assert!(text.contains("report: "), "{text}");
+}

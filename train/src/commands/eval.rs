@@ -1,0 +1,157 @@
+//! `vlclip eval`.
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+use configs::{Clean, Columns, Device, Precision};
+use eval::Subject;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use train::{EvalSet, ModelDir, device, evaluate};
+
+/// Measure retrieval of a model over held-out products: text->image and image->text over all
+/// distinct products.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  vlclip eval --model checkpoints/runs/quickstart/best \\\n              \
+                        --items checkpoints/sample/test --out checkpoints/runs/quickstart/eval/test")]
+pub struct Args {
+    /// A Hugging Face CLIP directory, a step folder of a run, or a run's `best` or `latest`.
+    #[arg(long)]
+    model: PathBuf,
+    /// Parquet files, folders or globs; may be repeated.
+    #[arg(long, required = true, num_args = 1..)]
+    items: Vec<String>,
+    /// Cut-offs of the metrics.
+    #[arg(long, value_delimiter = ',', default_value = "1,5,10")]
+    k: Vec<usize>,
+    /// Folder for report.json, report.md, run.trec and qrels.trec.
+    #[arg(long)]
+    out: PathBuf,
+    /// Columns by role: image, captions, product_id.
+    #[arg(long, value_delimiter = ',', value_name = "ROLE=COLUMN")]
+    columns: Vec<String>,
+    /// How captions are cleaned before tokenising.
+    #[arg(long, default_value = "hf")]
+    clean: CleanArg,
+    /// Where the model runs.
+    #[arg(long, default_value = "auto")]
+    device: DeviceArg,
+    /// Arithmetic of the towers.
+    #[arg(long, default_value = "f32")]
+    precision: PrecisionArg,
+    /// Pairs embedded at once.
+    #[arg(long, default_value_t = 128)]
+    batch: usize,
+    /// Print the report as JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum CleanArg {
+    Hf,
+    #[value(name = "open_clip")]
+    OpenClip,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DeviceArg {
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PrecisionArg {
+    F32,
+    Bf16,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    ensure!(args.batch >= 1, "--batch: expected at least 1, found 0");
+    ensure!(!args.k.contains(&0), "--k: expected cut-offs of at least 1, found 0");
+    let clean = match args.clean {
+        CleanArg::Hf => Clean::Hf,
+        CleanArg::OpenClip => Clean::OpenClip,
+    };
+    let set = EvalSet {
+        items: args.items.clone(),
+        columns: columns(&args.columns)?,
+        k: args.k.clone(),
+        batch: args.batch,
+        precision: match args.precision {
+            PrecisionArg::F32 => Precision::F32,
+            PrecisionArg::Bf16 => Precision::Bf16,
+        },
+    };
+    let device = device::pick(match args.device {
+        DeviceArg::Auto => Device::Auto,
+        DeviceArg::Cpu => Device::Cpu,
+        DeviceArg::Cuda => Device::Cuda,
+    })?;
+    let (dir, hashes) = model_folder(&args.model)?;
+    let model_dir = ModelDir::open(&dir, clean)?;
+    let model = model_dir.load(device)?;
+
+    let subject = Subject {
+        model: dir.display().to_string(),
+        data: args.items.join(", "),
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        hashes,
+    };
+    let bar = super::bar(None, "products");
+    let done = |products: usize| bar.set_position(products as u64);
+    let found = evaluate(&model, &model_dir, &set, subject, done)?;
+    bar.finish_and_clear();
+    found.warnings.iter().for_each(|line| eprintln!("warning: {line}"));
+    found.report.write(&args.out, &found.rankings)?;
+    if args.json {
+        println!("{}", found.report.to_json()?);
+    } else {
+        println!("{}", eval::comparison_table(&[("model", &found.report)]));
+        println!("report: {}", args.out.join("report.md").display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The model's folder behind a run's `best` or `latest`, verified if it is a checkpoint, and the
+/// digests of its files.
+fn model_folder(path: &Path) -> Result<(PathBuf, BTreeMap<String, String>)> {
+    let dir = if path.is_file() {
+        let name = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read `{}`", path.display()))?;
+        let name = name.trim();
+        ensure!(
+            name.starts_with("step-") && !name.contains('/'),
+            "--model `{}`: expected a model directory, or a run's `best` or `latest`",
+            path.display()
+        );
+        path.with_file_name(name)
+    } else {
+        path.to_owned()
+    };
+    if !dir.join("MANIFEST.json").is_file() {
+        return Ok((dir, BTreeMap::new())); // a model from elsewhere
+    }
+    let manifest = checkpoints::verify(&dir)?;
+    let hashes = manifest.files.iter().map(|(name, file)| (name.clone(), file.sha256.clone())).collect();
+    Ok((dir, hashes))
+}
+
+/// The default column names with the given ones in their place.
+fn columns(given: &[String]) -> Result<Columns> {
+    let mut columns = Columns::default();
+    for pair in given {
+        let (role, name) = pair
+            .split_once('=')
+            .with_context(|| format!("--columns `{pair}`: expected ROLE=COLUMN"))?;
+        match role {
+            "image" => columns.image = name.into(),
+            "captions" => columns.captions = name.into(),
+            "product_id" => columns.product_id = Some(name.into()),
+            _ => bail!("--columns `{pair}`: unknown role; roles are image, captions, product_id"),
+        }
+    }
+    Ok(columns)
+}

@@ -1,0 +1,57 @@
+//! One module per command; each turns its arguments into one call of the library.
+
+mod config;
+mod eval;
+mod sample;
+mod train;
+
+use anyhow::Result;
+use clap::Subcommand;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// Shown below the list of commands.
+pub const EXAMPLES: &str = "Examples:
+  vlclip sample --out checkpoints/sample
+  vlclip train configs/quickstart.yaml --set optim.lr=5e-4
+  vlclip eval --model checkpoints/runs/quickstart/best --items checkpoints/sample/test \\
+              --out checkpoints/runs/quickstart/eval/test";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train as a configuration says; an interrupted run goes on where it stood.
+    Train(train::Args),
+    /// Measure retrieval of a model over held-out products.
+    Eval(eval::Args),
+    /// Show, check or describe configurations.
+    Config(config::Args),
+    /// Draw the synthetic catalogue of the quick start.
+    Sample(sample::Args),
+}
+
+impl Command {
+    /// Runs the command.
+    pub fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Train(args) => train::run(&args),
+            Self::Eval(args) => eval::run(&args),
+            Self::Config(args) => config::run(&args),
+            Self::Sample(args) => sample::run(&args),
+        }
+    }
+}
+
+/// A count of work done on stderr: a bar on a terminal, nothing otherwise.
+fn bar(total: Option<u64>, noun: &str) -> indicatif::ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return indicatif::ProgressBar::hidden();
+    }
+    let template = match total {
+        Some(_) => format!("{{bar:30}} {{pos}}/{{len}} {noun} {{per_sec}} eta {{eta}}"),
+        None => format!("{{spinner}} {{pos}} {noun} {{per_sec}}"),
+    };
+    let style = indicatif::ProgressStyle::with_template(&template)
+        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
+    total.map_or_else(indicatif::ProgressBar::new_spinner, indicatif::ProgressBar::new).with_style(style)
+}

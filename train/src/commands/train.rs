@@ -1,0 +1,36 @@
+//! `vlclip train`.
+
+use anyhow::Result;
+use configs::RunConfig;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use train::Resume;
+
+/// Train as a configuration says; an interrupted run goes on where it stood.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  vlclip train configs/quickstart.yaml --set duration.steps=200 --set name=short"
+)]
+pub struct Args {
+    /// YAML file.
+    config: PathBuf,
+    /// Replace a value, as `key.path=value`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// `auto` goes on from the newest valid checkpoint of the run, `never` starts afresh, a step
+    /// folder goes on from there.
+    #[arg(long, default_value = "auto", value_name = "auto|never|DIR")]
+    resume: Resume,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let cfg = RunConfig::load(&args.config, &args.overrides)?;
+    let outputs = train::train(&cfg, &args.resume)?;
+    if let Some((before, after, report)) = outputs.before_and_after()? {
+        println!("{}", eval::comparison_table(&[("before", &before), ("after", &after)]));
+        println!("report: {}", report.join("report.md").display());
+    }
+    println!("run: {}", outputs.path().display());
+    Ok(ExitCode::SUCCESS)
+}

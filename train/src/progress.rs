@@ -1,0 +1,54 @@
+//! Where a run stands: what has to be known to go on with it, besides tensors.
+
+use data::Cursor;
+use serde::{Deserialize, Serialize};
+
+/// A position in a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Optimiser steps done.
+    pub step: u64,
+    /// Training pairs seen.
+    pub samples: u64,
+    /// The next batch.
+    pub cursor: Cursor,
+    /// Epoch of the last batch, from 0.
+    pub epoch_of_last_batch: u64,
+    /// What the order of samples depends on besides the seed: the shards' row groups and the batch.
+    pub data_fingerprint: u64,
+    /// The best value so far of the metric that marks the best checkpoint.
+    pub best: Option<f64>,
+}
+
+/// The training data is not what it was when the run began.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the shards of `data.train` changed since step {step}: other files, row groups or rows; going on \
+     would repeat and skip samples unnoticed. Restore them, or choose another `name`"
+)]
+pub struct DataChanged {
+    /// Optimiser steps done with the former data.
+    pub step: u64,
+}
+
+impl Progress {
+    /// Notes the data's fingerprint at the start of a run and compares it when a run goes on.
+    ///
+    /// # Errors
+    /// When the data changed in between.
+    pub fn same_data(&mut self, fingerprint: u64) -> Result<(), DataChanged> {
+        if self.step > 0 && self.data_fingerprint != fingerprint {
+            return Err(DataChanged { step: self.step });
+        }
+        self.data_fingerprint = fingerprint;
+        Ok(())
+    }
+
+    /// Counts a step over `samples` pairs, after which `next` is the next batch.
+    pub fn advance(&mut self, samples: u64, next: Cursor) {
+        self.step += 1;
+        self.samples += samples;
+        self.epoch_of_last_batch = self.cursor.epoch;
+        self.cursor = next;
+    }
+}

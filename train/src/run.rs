@@ -1,0 +1,122 @@
+//! One run, top to bottom.
+
+use crate::due::Due;
+use crate::evaluate::EvalSet;
+use crate::loss::Rows;
+use crate::model_dir::ModelDir;
+use crate::outputs::Outputs;
+use crate::resume::{Resume, starting_point};
+use crate::step::{Inputs, accumulate_gradients};
+use crate::{device, preflight, snapshot};
+use crate::log::{Log, StepClock, StepReport};
+use crate::optim::AdamW;
+use crate::progress::Progress;
+use crate::schedule::learning_rate;
+use crate::signal::StopSignal;
+use anyhow::Result;
+use checkpoints::RunFolder;
+use configs::{Cadence, Duration, Init, RunConfig};
+use data::{Loader, Shard};
+use std::time::Instant;
+
+/// Fine-tunes CLIP as `cfg` says and returns what it left behind.
+///
+/// # Errors
+/// When a file cannot be read or written, the data is unusable, or the loss is not finite. What was
+/// reached until then is saved first, unless it is the loss that failed.
+pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
+    let device = device::pick(cfg.device)?;
+    let stop = StopSignal::listen()?;
+    tch::manual_seed(cfg.seed.cast_signed());
+
+    // 1. Model and optimiser: an interrupted run wins over fresh weights.
+    let folder = RunFolder::create(&cfg.checkpoint.dir, &cfg.name)?;
+    let from = starting_point(&folder, cfg, resume, &|line| eprintln!("{line}"))?;
+    let model_dir = match &from {
+        Some(dir) => ModelDir::open(dir, cfg.data.text.clean)?,
+        None => ModelDir::initial(&cfg.model.init, cfg.data.text.clean)?,
+    };
+    let mut model = model_dir.load(device)?;
+    model.freeze(&cfg.model.freeze);
+    let mut optim = AdamW::new(model.params(), &cfg.optim);
+    let mut at = match &from {
+        Some(dir) => snapshot::restore(dir, &model, &mut optim)?,
+        None => Progress::default(),
+    };
+
+    // 2. Data, from where the run stands.
+    let tokenizer = model_dir.tokenizer.clone();
+    let (picture, size) = (&model_dir.picture, cfg.batch.size);
+    let mut loader =
+        Loader::open(&cfg.data, tokenizer, picture, size, cfg.seed, Shard::WHOLE, at.cursor)?;
+    at.same_data(loader.fingerprint())?;
+    let steps = match cfg.duration {
+        Duration::Steps(steps) => steps,
+        Duration::Epochs(epochs) => epochs * loader.batches_per_epoch(),
+    };
+    let micro = cfg.batch.micro.unwrap_or(size);
+
+    // 3. What the run leaves behind.
+    let log = Log::open(folder.path(), at.step, steps)?;
+    let mut outputs = Outputs::new(cfg, folder, log, EvalSet::of(cfg))?;
+    outputs.announce(&model, &loader, &at, steps);
+    let every = |cadence: Option<Cadence>| Due::new(cadence.unwrap_or(Cadence::Steps(u64::MAX)));
+    let mut log_due = every(Some(cfg.log.every));
+    let mut eval_due = every(cfg.eval.as_ref().map(|eval| eval.every));
+    let mut save_due = every(Some(cfg.checkpoint.every));
+    if at.step == 0 {
+        outputs.evaluate(&model, &model_dir, &mut at)?; // the baseline
+    }
+
+    let mut clock = StepClock::start();
+    while at.step < steps && !stop.asked() {
+        let asked = Instant::now();
+        let batch = match loader.next() {
+            Ok(batch) => batch,
+            Err(e) => {
+                outputs.save(&model, &model_dir, &optim, &at)?; // nothing reached is lost
+                return Err(e.into());
+            }
+        };
+        clock.add(asked.elapsed(), batch.len() as u64);
+        let inputs = Inputs::new(&batch, device);
+        let rows = Rows::new(&batch.products, &batch.weights, cfg.loss.positives, model.logit_scale());
+        if at.step == 0 && matches!(cfg.model.init, Init::Pretrained(_)) {
+            let warning = preflight::wrong_activation(&mut model, &inputs, &rows, &cfg.loss);
+            warning.into_iter().for_each(|line| outputs.warn(&line));
+        }
+
+        // The gradients of all rows, `micro` at a time, then one update.
+        let (step, embedded) =
+            accumulate_gradients(&model, &inputs, &rows, micro, &cfg.loss, cfg.precision)?;
+        let norm = optim.clip_grad_norm()?;
+        let (loss, grad_norm) = (f64::try_from(&step.loss)?, f64::try_from(&norm)?);
+        preflight::finite(loss, grad_norm, at.step + 1, &embedded, &batch)?;
+        let lr = learning_rate(&cfg.schedule, cfg.optim.lr, at.step, steps);
+        optim.step(lr)?;
+        model.clamp_logit_scale();
+        at.advance(batch.len() as u64, loader.cursor());
+
+        // Once in a while. All of them are due after the last step, too.
+        if log_due.after(at.step, steps) {
+            loader.drain_warnings().iter().for_each(|line| outputs.warn(line));
+            let logit_scale = f64::try_from(model.logit_scale())?.exp();
+            let (step, samples, epoch) = (at.step, at.samples, at.epoch_of_last_batch);
+            let report = StepReport { step, epoch, samples, loss, lr, logit_scale, grad_norm };
+            outputs.log.step(&report, &clock)?;
+            clock = StepClock::start();
+        }
+        outputs.log.advance(at.step);
+        let stopping = stop.asked();
+        let improved = eval_due.after(at.step, steps)
+            && !stopping
+            && outputs.evaluate(&model, &model_dir, &mut at)?;
+        if save_due.after(at.step, steps) || improved || stopping {
+            outputs.save(&model, &model_dir, &optim, &at)?;
+        }
+        if improved {
+            outputs.mark_best(&at)?;
+        }
+    }
+    outputs.finish(&at, steps, loader.counts())
+}
