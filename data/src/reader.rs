@@ -195,3 +195,61 @@ fn raw_image(array: &dyn arrow_array::Array, row: usize, shard: &Path) -> RawIma
         _ => RawImage::None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{BinaryArray, Int32Array, StringArray};
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::WriterProperties;
+
+    /// A shard of 200 rows in row groups of 90, with pages of 7 rows.
+    fn shards(dir: &Path) -> Arc<Shards> {
+        let texts: Vec<String> = (0..200).map(|row| format!("row {row}")).collect();
+        let images: BinaryArray = texts.iter().map(|text| Some(text.as_bytes())).collect();
+        let columns: [(&str, arrow_array::ArrayRef); 3] = [
+            ("image", Arc::new(images)),
+            ("captions", Arc::new(StringArray::from(texts))),
+            ("product_id", Arc::new(Int32Array::from_iter_values(0..200))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let properties = WriterProperties::builder()
+            .set_max_row_group_row_count(Some(90))
+            .set_data_page_row_count_limit(7)
+            .set_write_batch_size(7)
+            .build();
+        let path = dir.join("a.parquet");
+        let file = File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let paths = [path.to_str().unwrap().to_string()];
+        Arc::new(Shards::open(&paths, &configs::Columns::default()).unwrap())
+    }
+
+    #[test]
+    fn segments_give_their_rows_whether_groups_stay_open_or_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let shards = shards(dir.path());
+        // Onward, onward across a batch of 64, a jump on, a jump back, other groups, to the end.
+        let segments =
+            [(0, 0, 5), (0, 5, 62), (0, 70, 20), (0, 3, 4), (2, 10, 10), (1, 1, 89), (1, 0, 90)];
+        for keep_bytes in [0, u64::MAX] {
+            let mut reader = Reader::new(shards.clone(), keep_bytes);
+            for (group, first, rows) in segments {
+                let mut found = Vec::new();
+                reader.read(Segment { group, first, rows }, |row| found.push(row)).unwrap();
+                let start = group as u64 * 90 + first;
+                assert_eq!(found.len() as u64, rows);
+                for (number, row) in (start..).zip(&found) {
+                    let text = format!("row {number}");
+                    assert_eq!((row.number, row.id.row), (number, number));
+                    assert_eq!(row.image, RawImage::Bytes(text.clone().into_bytes()));
+                    assert_eq!(row.captions, [text]);
+                    assert_eq!(row.id.product.as_deref(), Some(number.to_string().as_str()));
+                    assert_eq!(row.weight, Some(1.0));
+                }
+            }
+        }
+    }
+}

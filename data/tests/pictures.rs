@@ -48,20 +48,18 @@ fn pictures_equal_pillows_and_transformers() {
     }
 
     // transformers reads back what we write as what it wrote itself.
-    for case in list("preprocess").iter().take(5) {
+    let mut pairs = Vec::new();
+    for (index, case) in list("preprocess").iter().take(5).enumerate() {
         let theirs = dir.join(case["config"].as_str().unwrap());
-        let ours = dir.join("ours");
+        let ours = dir.join(format!("ours{index}"));
         std::fs::create_dir_all(&ours).unwrap();
         let json = Preprocessor::open(&theirs).unwrap().to_json();
         std::fs::write(ours.join("preprocessor_config.json"), json).unwrap();
-        let same = python(&[
-            "tests/peers/pictures.py",
-            "--same",
-            ours.to_str().unwrap(),
-            theirs.parent().unwrap().to_str().unwrap(),
-        ]);
-        assert_eq!(same.trim(), "same", "{case}");
+        pairs.extend([ours, theirs.parent().unwrap().to_path_buf()]);
     }
+    let mut args = vec!["tests/peers/pictures.py", "--same"];
+    args.extend(pairs.iter().map(|path| path.to_str().unwrap()));
+    assert_eq!(python(&args), "same\n".repeat(5));
 
     let mut wrong = Vec::new();
     for case in list("decode") {

@@ -5,7 +5,7 @@ program the model came from. So resizing must equal Pillow's bit for bit (its fi
 passes), the whole transform `CLIPImageProcessorPil`'s, and decoding Pillow's `convert("RGB")` after
 `exif_transpose`, for every kind of file (JPEG within a bound: another decoder).
 
-`pictures.py --same DIR DIR` prints `same` when CLIPImageProcessor does the same by both configs.
+`pictures.py --same DIR DIR ...` prints `same` per pair when CLIPImageProcessor does the same by both configs.
 
 Writes files and pictures.json: {resize, preprocess, decode}, each a list of cases; pixels lie beside in
 .rgb files, rows of RGB bytes.
@@ -98,10 +98,11 @@ def same(ours, theirs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--same", type=Path, nargs=2, metavar="DIR", help="do two preprocessor configs mean the same?")
+    parser.add_argument("--same", type=Path, nargs="+", metavar="DIR", help="does each pair of preprocessor configs mean the same?")
     args = parser.parse_args()
     if args.same:
-        print("same" if same(*args.same) else "different")
+        for ours, theirs in zip(args.same[::2], args.same[1::2]):
+            print("same" if same(ours, theirs) else "different")
         return
     out = args.out
     out.mkdir(parents=True, exist_ok=True)
