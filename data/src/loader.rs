@@ -77,11 +77,16 @@ impl Loader {
         check_augment(&cfg.augment)?;
         let shards = Arc::new(Shards::open(&cfg.train, &cfg.columns)?);
         let group_rows: Vec<u64> = shards.groups.iter().map(|group| group.rows).collect();
-        let fingerprint = fingerprint(
-            group_rows.iter().copied().chain([batch_size as u64, cfg.shuffle.window_rows as u64]),
-        );
-        let order =
-            Order::new(group_rows, batch_size, cfg.shuffle.streams, cfg.shuffle.window_rows, seed)?;
+        let order = Order::new(
+            group_rows.clone(),
+            batch_size,
+            cfg.shuffle.streams,
+            cfg.shuffle.window_rows,
+            seed,
+        )?;
+        let settings = [batch_size, order.num_streams(), cfg.shuffle.window_rows];
+        let settings = settings.map(|setting| setting as u64);
+        let fingerprint = fingerprint(group_rows.into_iter().chain(settings));
         let streams = order.streams_of(shard.rank, shard.world)?;
         let batches_per_epoch = order.batches_per_epoch();
         if from.batch > batches_per_epoch {
@@ -157,7 +162,7 @@ impl Loader {
         self.ledger.drain_warnings()
     }
 
-    /// A hash of what the order depends on besides the seed (row groups, batch size, window).
+    /// A hash of what the order depends on besides the seed (row groups, batch size, streams, window).
     /// A cursor continues the same sequence only where this is equal.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint

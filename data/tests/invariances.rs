@@ -135,6 +135,9 @@ fn seeds_and_row_group_layout_matter_and_are_fingerprinted() {
     let a = open(&cfg, 8, Shard::WHOLE, START).unwrap().fingerprint();
     assert_eq!(a, open(&cfg, 8, Shard { rank: 1, world: 2 }, START).unwrap().fingerprint());
     assert_ne!(a, open(&cfg, 4, Shard::WHOLE, START).unwrap().fingerprint());
+    let mut other = cfg.clone();
+    other.shuffle.streams = Streams::Count(4);
+    assert_ne!(a, open(&other, 8, Shard::WHOLE, START).unwrap().fingerprint());
     let rows: Vec<_> = (0..20).map(row).collect();
     write(&dir.path().join("a.parquet"), &rows, 9);
     assert_ne!(a, open(&cfg, 8, Shard::WHOLE, START).unwrap().fingerprint());
