@@ -1,4 +1,5 @@
 //! End to end: the `vlclip` command, parity with the Python peers, invariances of a run.
+#![allow(clippy::unwrap_used)]
 
 mod bad_input;
 mod formats;

@@ -20,7 +20,7 @@ fn configuration_mistakes() {
         std::fs::write(&path, yaml.replace(from, to)).unwrap();
         refused(&vlclip(&["train", path.to_str().unwrap()]))
     };
-    contains_all(&with("schedule:", "shedule:"), &["wrong.yaml", "shedule", "schedule", "^"]);
+    contains_all(&with("\nlog:", "\nlgo:"), &["wrong.yaml:16", "lgo", "log", "^"]);
     contains_all(&with("seed: 3", "seed: three"), &["wrong.yaml:2", "seed"]);
     contains_all(&with("micro: 16", "micro: 12"), &["batch.micro", "12", "32"]);
     contains_all(&run.train_fails(&["--set", "optim.lr=-1"]), &["optim.lr", "-1"]);
@@ -40,7 +40,10 @@ fn shards_that_cannot_be_used() {
     contains_all(&train_on("nowhere/*.parquet", &[]), &["nowhere/*.parquet"]);
     contains_all(&train_on("run.yaml", &[]), &["run.yaml", "not", "Parquet"]);
     contains_all(&train_on("no_image.parquet", &[]), &["no_image.parquet", "`image`", "picture"]);
-    contains_all(&train_on("text_image.parquet", &[]), &["text_image.parquet", "`image`", "binary"]);
+    contains_all(
+        &train_on("text_image.parquet", &[]),
+        &["text_image.parquet", "`image`", "binary"],
+    );
     contains_all(&train_on("empty.parquet", &[]), &["empty.parquet", "row"]);
     contains_all(&train_on("few.parquet", &[]), &["8", "32"]);
     let cap = ["--set", "data.max_bad_fraction=0.01"];
@@ -65,7 +68,10 @@ fn undecodable_pictures_below_the_cap_are_skipped_and_counted() {
         "duration.steps=6",
     ]);
     contains_all(&text, &["warning", "undecodable.parquet` row 7", "undecodable image"]);
-    assert!(text.lines().any(|l| l.contains("finished after step 6") && l.contains("bad")), "{text}");
+    assert!(
+        text.lines().any(|l| l.contains("finished after step 6") && l.contains("bad")),
+        "{text}"
+    );
 }
 
 #[test]
@@ -134,10 +140,17 @@ fn a_save_that_fails_keeps_what_was_saved() {
     run.train_to_the_end(&["--set", "duration.steps=5"]);
     let mut limited = Command::new("sh");
     limited
-        .args(["-c", "trap '' XFSZ; ulimit -f 20; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_vlclip")])
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 20; exec \"$0\" \"$@\"",
+            env!("CARGO_BIN_EXE_vlclip"),
+        ])
         .args(["train", run.dir.path().join("run.yaml").to_str().unwrap()]);
     let text = refused(&limited.output().unwrap());
-    contains_all(&text, &["cannot save step 10", "earlier checkpoints are untouched", "safetensors"]);
+    contains_all(
+        &text,
+        &["cannot save step 10", "earlier checkpoints are untouched", "safetensors"],
+    );
     let entries: Vec<String> = std::fs::read_dir(run.folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -171,7 +184,10 @@ fn evaluation_mistakes() {
     };
     let model = run.folder().join("latest");
     contains_all(&refused(&eval(&model, &["--k", "1,5000"])), &["5000"]);
-    contains_all(&refused(&eval(&model, &["--columns", "picture=image"])), &["picture", "roles are"]);
+    contains_all(
+        &refused(&eval(&model, &["--columns", "picture=image"])),
+        &["picture", "roles are"],
+    );
     contains_all(&refused(&eval(&model, &["--columns", "image=picture"])), &["`picture`"]);
     contains_all(&refused(&eval(Path::new("/nowhere"), &[])), &["/nowhere", "does not exist"]);
     let config = run.folder().join("config.yaml");

@@ -30,7 +30,11 @@ fn shards_of_every_library_train() {
             "duration={epochs: 2}",
             "checkpoint.every={steps: 100}",
         ];
-        let args: Vec<&str> = overrides.into_iter().chain(roles.iter().map(String::as_str)).flat_map(|set| ["--set", set]).collect();
+        let args: Vec<&str> = overrides
+            .into_iter()
+            .chain(roles.iter().map(String::as_str))
+            .flat_map(|set| ["--set", set])
+            .collect();
         let text = run.train_to_the_end(&args);
         // 24 rows in batches of 8, twice.
         assert!(text.contains("finished after step 6 of 6"), "{name}: {text}");

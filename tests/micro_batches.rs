@@ -33,7 +33,8 @@ fn gradients(kind: Kind, micro: usize) -> (f64, Vec<(String, Tensor)>) {
         let size = param.value.size();
         let fan = size.last().copied().unwrap_or(1).max(1) as f64;
         let value = wave(&size, i as f64 / 7.0) * (1.5 / fan.sqrt());
-        let centre = if param.name.contains("norm") && param.name.ends_with("weight") { 1.0 } else { 0.0 };
+        let centre =
+            if param.name.contains("norm") && param.name.ends_with("weight") { 1.0 } else { 0.0 };
         tch::no_grad(|| param.value.shallow_clone().copy_(&(value + centre)));
     }
 

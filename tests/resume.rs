@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Starts training and waits until `metrics.jsonl` records `step`.
 fn train_past(run: &TinyRun, step: u64, args: &[&str]) -> std::process::Child {
-    let child =
-        run.train(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let child = run.train(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(300);
     let reached = || {
         let path = run.folder().join("metrics.jsonl");
@@ -35,7 +34,7 @@ fn assert_same_run(expected: &TinyRun, found: &TinyRun) {
     assert_eq!(expected.metrics(), found.metrics());
 }
 
-/// 240 rows make 7 batches an epoch: step 17 lies in the third epoch, step 40 in the sixth.
+/// Some 250 rows make 7 batches an epoch: step 17 lies in the third epoch, step 40 in the sixth.
 #[test]
 fn kill_9_and_resume_equal_the_uninterrupted_run_bit_for_bit() {
     let whole = TinyRun::new();

@@ -100,7 +100,6 @@ data:
   shuffle: {{streams: 4, window_rows: 16}}
 batch: {{size: 32, micro: 16}}
 optim: {{lr: 1.0e-3, max_grad_norm: 1.0}}
-schedule: {{warmup_steps: 5}}
 eval: {{items: ['{sample}/val'], every: {{steps: 20}}, k: [1, 5]}}
 checkpoint: {{dir: {here}/runs, every: {{steps: 5}}, keep: 3}}
 log: {{every: {{steps: 1}}}}

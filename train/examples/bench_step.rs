@@ -44,13 +44,8 @@ fn main() -> Result<()> {
     let picture = Preprocessor::clip(usize::try_from(spec.vision.image_size)?);
     let model = Clip::new(spec, Source::Random, &picture, Device::Cpu, Kind::Float)?;
     // The settings of bench_step.py, which are open_clip's.
-    let cfg = Optim {
-        lr: 5e-4,
-        betas: [0.9, 0.98],
-        eps: 1e-6,
-        weight_decay: 0.2,
-        max_grad_norm: None,
-    };
+    let cfg =
+        Optim { lr: 5e-4, betas: [0.9, 0.98], eps: 1e-6, weight_decay: 0.2, max_grad_norm: None };
     let schedule = Schedule { kind: Decay::Cosine, warmup_steps: 0, final_fraction: 0.0 };
     let mut optim = AdamW::new(model.params(), &cfg);
 
@@ -102,6 +97,7 @@ fn main() -> Result<()> {
 /// The largest resident memory of this process so far (VmHWM), in MiB.
 fn peak_rss_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
     kib.and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
 }

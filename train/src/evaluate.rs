@@ -78,10 +78,9 @@ pub fn evaluate(
     let options = SearchOptions::new(eval::run_depth(pool, pool, max_k));
     let mut tasks = BTreeMap::new();
     let mut rankings = BTreeMap::new();
-    for (name, queries, pool) in [
-        ("text_to_image", &items.text, &items.image),
-        ("image_to_text", &items.image, &items.text),
-    ] {
+    for (name, queries, pool) in
+        [("text_to_image", &items.text, &items.image), ("image_to_text", &items.image, &items.text)]
+    {
         let ranking = eval::search(queries, pool, &qrels, &options)?;
         tasks.insert(name.to_owned(), eval::evaluate(&ranking, &set.k)?);
         rankings.insert(name.to_owned(), ranking);

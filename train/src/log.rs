@@ -80,8 +80,10 @@ impl Log {
             ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::hidden())
         } else {
             let style = "{bar:30} step {pos}/{len} {msg}";
-            ProgressBar::new(steps)
-                .with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
+            ProgressBar::new(steps).with_style(
+                ProgressStyle::with_template(style)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+            )
         };
         bar.set_position(step);
         Ok(Self { bar, plain, metrics, path, steps, started: Instant::now(), started_at: step })

@@ -38,9 +38,9 @@ pub struct LossGrad {
 /// Which rows stand for which product, and how much each counts.
 #[derive(Debug)]
 pub struct Rows {
-    /// Product key of each row, i64 [B]; `None` where all rows are different products.
+    /// Product key of each row, i64 `[B]`; `None` where all rows are different products.
     pub product_B: Option<Tensor>,
-    /// Weight of each row's two terms, [B]; `None` where all weigh 1.
+    /// Weight of each row's two terms, `[B]`; `None` where all weigh 1.
     pub weight_B: Option<Tensor>,
 }
 
@@ -71,33 +71,40 @@ pub fn info_nce(pair: &Pair, logit_scale: &Tensor, rows: &Rows, tile: usize) -> 
         let s = logit_scale.exp();
         let scaled_BD = image_BD * &s;
 
-        // 1. The two normalisers of every row and column.
+        // The diagonal, once, without the matrix. Everything below is relative to it: near zero,
+        // where f32 is finest, instead of near s.
+        let diagonal_B =
+            (&scaled_BD * text_BD).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>);
+        let diagonal_B1 = diagonal_B.unsqueeze(1);
+        let diagonal_1t = |start, len| diagonal_B.narrow(0, start, len).unsqueeze(0);
+
+        // 1. The two normalisers: a_i - s I_i·T_i and b_j - s I_j·T_j.
         let mut a_B = Tensor::full([B], f64::NEG_INFINITY, (image_BD.kind(), image_BD.device()));
         let mut b_parts = Vec::with_capacity(tiles.len());
         for &(start, len) in &tiles {
             let logits_Bt = logits(&scaled_BD, text_BD, rows, start, len);
-            a_B = a_B.logaddexp(&logits_Bt.logsumexp([1i64].as_slice(), false));
-            b_parts.push(logits_Bt.logsumexp([0i64].as_slice(), false));
+            let columns_Bt = &logits_Bt - diagonal_1t(start, len);
+            b_parts.push(columns_Bt.logsumexp([0i64].as_slice(), false));
+            a_B = a_B.logaddexp(&(logits_Bt - &diagonal_B1).logsumexp([1i64].as_slice(), false));
         }
         let b_B = Tensor::cat(&b_parts, 0);
 
-        // 2. The loss. The diagonal is computed once, without the matrix.
-        let diagonal_B = (&scaled_BD * text_BD).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>);
+        // 2. The loss.
         let ones = || a_B.ones_like();
         let weight_B = rows.weight_B.as_ref().map_or_else(ones, Tensor::shallow_clone);
-        let terms_B = (&a_B + &b_B - &diagonal_B * 2.0) * &weight_B;
         let half = 0.5 / B as f64;
-        let loss = terms_B.sum(None::<Kind>) * half;
+        let loss = ((&a_B + &b_B) * &weight_B).sum(None::<Kind>) * half;
 
         // 3. The gradients, from the same tiles computed again.
+        let row_shift_B1 = (&a_B + &diagonal_B).unsqueeze(1);
         let mut grad_image_BD = image_BD.zeros_like();
         let mut text_parts = Vec::with_capacity(tiles.len());
         for &(start, len) in &tiles {
             let logits_Bt = logits(&scaled_BD, text_BD, rows, start, len);
-            let p_Bt = (&logits_Bt - a_B.unsqueeze(1)).exp_() * weight_B.unsqueeze(1);
-            let b_1t = b_B.narrow(0, start, len).unsqueeze(0);
+            let p_Bt = (&logits_Bt - &row_shift_B1).exp_() * weight_B.unsqueeze(1);
+            let column_shift_1t = b_B.narrow(0, start, len).unsqueeze(0) + diagonal_1t(start, len);
             let w_1t = weight_B.narrow(0, start, len).unsqueeze(0);
-            let weights_Bt = (logits_Bt - b_1t).exp_() * w_1t + p_Bt;
+            let weights_Bt = (logits_Bt - column_shift_1t).exp_() * w_1t + p_Bt;
             grad_image_BD += weights_Bt.matmul(&text_BD.narrow(0, start, len));
             text_parts.push(weights_Bt.transpose(0, 1).matmul(image_BD));
         }
@@ -117,7 +124,10 @@ pub fn info_nce(pair: &Pair, logit_scale: &Tensor, rows: &Rows, tile: usize) -> 
 /// Start and length of every tile of `total` columns.
 fn tiles(total: i64, tile: usize) -> Vec<(i64, i64)> {
     let tile = i64::try_from(tile).unwrap_or(i64::MAX).min(total).max(1);
-    (0..total).step_by(usize::try_from(tile).unwrap_or(1)).map(|s| (s, tile.min(total - s))).collect()
+    (0..total)
+        .step_by(usize::try_from(tile).unwrap_or(1))
+        .map(|s| (s, tile.min(total - s)))
+        .collect()
 }
 
 /// s I·T for all pictures and one tile of texts [B, t]; −∞ where a pair is no negative.
@@ -145,7 +155,14 @@ mod tests {
     }
 
     /// The definition, with the whole matrix and autograd.
-    fn dense(i: &Tensor, t: &Tensor, scale: &Tensor, products: &[u64], w: &[f32], mask: bool) -> Tensor {
+    fn dense(
+        i: &Tensor,
+        t: &Tensor,
+        scale: &Tensor,
+        products: &[u64],
+        w: &[f32],
+        mask: bool,
+    ) -> Tensor {
         let b = products.len() as i64;
         let mut logits = scale.exp() * i.matmul(&t.transpose(0, 1));
         if mask {

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::{Device, Kind};
 
-/// Files that travel with a model as they are, when they are there.
-const COMPANIONS: [&str; 5] = [
+/// Files that describe a tokenizer. All but the first are optional.
+const COMPANIONS: [&str; 6] = [
+    "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "vocab.json",
@@ -30,7 +31,9 @@ pub struct ModelDir {
     pub picture: Preprocessor,
     /// How captions become token ids.
     pub tokenizer: Arc<Tokenizer>,
-    tokenizer_path: PathBuf,
+    /// Files that travel with the model as they are: name and content. Held in memory, because a
+    /// run may remove the checkpoint that it started from.
+    companions: Vec<(&'static str, Vec<u8>)>,
     weights: Option<PathBuf>,
 }
 
@@ -63,7 +66,7 @@ impl ModelDir {
             dir.display()
         );
         let spec = ClipSpec::read(&dir.join("config.json"))?;
-        let picture = Preprocessor::open(&dir.join("preprocessor_config.json"))?;
+        let picture = Preprocessor::open(dir.join("preprocessor_config.json"))?;
         Self::assemble(spec, picture, dir.join("tokenizer.json"), Some(dir.into()), clean)
     }
 
@@ -89,7 +92,19 @@ impl ModelDir {
             id => EndToken::Id(u32::try_from(id).context("config.json, text_config.eos_token_id")?),
         };
         tokenizer.check(usize::try_from(spec.text.vocab_size)?, end)?;
-        Ok(Self { spec, picture, tokenizer: Arc::new(tokenizer), tokenizer_path, weights })
+        let mut companions = Vec::new();
+        for name in COMPANIONS {
+            let path = match name {
+                "tokenizer.json" => tokenizer_path.clone(),
+                other => tokenizer_path.with_file_name(other),
+            };
+            if path.is_file() {
+                let bytes = std::fs::read(&path)
+                    .with_context(|| format!("cannot read `{}`", path.display()))?;
+                companions.push((name, bytes));
+            }
+        }
+        Ok(Self { spec, picture, tokenizer: Arc::new(tokenizer), companions, weights })
     }
 
     /// The model with its initial weights on `device`, in f32.
@@ -117,7 +132,8 @@ impl ModelDir {
             .iter()
             .map(|param| Ok((param.name.as_str(), tensors::to_stored(&param.value)?)))
             .collect::<Result<Vec<_>>>()?;
-        let views: Vec<TensorView> = stored.iter().map(|(name, t)| tensors::named(name, t)).collect();
+        let views: Vec<TensorView> =
+            stored.iter().map(|(name, t)| tensors::named(name, t)).collect();
         let format = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
         write_safetensors(&dir.join("model.safetensors"), &views, &format)?;
 
@@ -131,12 +147,8 @@ impl ModelDir {
         let text = serde_json::to_string_pretty(&config)? + "\n";
         write(&dir.join("config.json"), text.as_bytes())?;
         write(&dir.join("preprocessor_config.json"), self.picture.to_json().as_bytes())?;
-        copy(&self.tokenizer_path, &dir.join("tokenizer.json"))?;
-        for name in COMPANIONS {
-            let from = self.tokenizer_path.with_file_name(name);
-            if from.is_file() {
-                copy(&from, &dir.join(name))?;
-            }
+        for (name, bytes) in &self.companions {
+            write(&dir.join(name), bytes)?;
         }
         let path = dir.join("tokenizer_config.json");
         if !path.is_file() {
@@ -151,10 +163,4 @@ impl ModelDir {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     std::fs::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    std::fs::copy(from, to)
-        .with_context(|| format!("cannot copy `{}` to `{}`", from.display(), to.display()))?;
-    Ok(())
 }

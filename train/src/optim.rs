@@ -107,7 +107,9 @@ impl AdamW {
             let saved = find(&name)?;
             if saved.size() != value.size() {
                 let (expected, found) = (value.size(), saved.size());
-                return Err(format!("`{name}`: expected shape {expected:?}, found {found:?}").into());
+                return Err(
+                    format!("`{name}`: expected shape {expected:?}, found {found:?}").into()
+                );
             }
             tch::no_grad(|| value.shallow_clone().copy_(&saved));
         }

@@ -35,12 +35,7 @@ impl Outputs {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn new(
-        cfg: &RunConfig,
-        folder: RunFolder,
-        log: Log,
-        set: Option<EvalSet>,
-    ) -> Result<Self> {
+    pub fn new(cfg: &RunConfig, folder: RunFolder, log: Log, set: Option<EvalSet>) -> Result<Self> {
         let header = format!(
             "# vlclip {}, libtorch {}, {}, 1 process\n",
             env!("CARGO_PKG_VERSION"),
@@ -224,9 +219,9 @@ impl Outputs {
     fn stored_report(&self, step: u64) -> Result<Option<Report>> {
         let path = self.report_dir(step).join("report.json");
         match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(
-                Report::from_json(&text).with_context(|| format!("`{}`", path.display()))?,
-            )),
+            Ok(text) => {
+                Ok(Some(Report::from_json(&text).with_context(|| format!("`{}`", path.display()))?))
+            }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e).with_context(|| format!("cannot read `{}`", path.display())),
         }

@@ -118,13 +118,14 @@ mod tests {
 
     #[test]
     fn only_a_clearly_better_other_activation_is_reported() {
-        let check = |expected, found| {
-            suspicion(Activation::Gelu, expected, Activation::QuickGelu, found)
-        };
+        let check =
+            |expected, found| suspicion(Activation::Gelu, expected, Activation::QuickGelu, found);
         assert_eq!(check(2.0, 1.99), None);
         assert_eq!(check(2.0, 2.5), None);
         assert_eq!(check(2.0, f64::NAN), None);
         let text = check(2.0, 1.5).unwrap();
-        assert!(text.contains("says hidden_act `gelu`") && text.contains("do better with `quick_gelu`"));
+        assert!(
+            text.contains("says hidden_act `gelu`") && text.contains("do better with `quick_gelu`")
+        );
     }
 }

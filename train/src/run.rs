@@ -2,17 +2,17 @@
 
 use crate::due::Due;
 use crate::evaluate::EvalSet;
+use crate::log::{Log, StepClock, StepReport};
 use crate::loss::Rows;
 use crate::model_dir::ModelDir;
-use crate::outputs::Outputs;
-use crate::resume::{Resume, starting_point};
-use crate::step::{Inputs, accumulate_gradients};
-use crate::{device, preflight, snapshot};
-use crate::log::{Log, StepClock, StepReport};
 use crate::optim::AdamW;
+use crate::outputs::Outputs;
 use crate::progress::Progress;
+use crate::resume::{Resume, starting_point};
 use crate::schedule::learning_rate;
 use crate::signal::StopSignal;
+use crate::step::{Inputs, accumulate_gradients};
+use crate::{device, preflight, snapshot};
 use anyhow::Result;
 use checkpoints::RunFolder;
 use configs::{Cadence, Duration, Init, RunConfig};
@@ -80,7 +80,8 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
         };
         clock.add(asked.elapsed(), batch.len() as u64);
         let inputs = Inputs::new(&batch, device);
-        let rows = Rows::new(&batch.products, &batch.weights, cfg.loss.positives, model.logit_scale());
+        let rows =
+            Rows::new(&batch.products, &batch.weights, cfg.loss.positives, model.logit_scale());
         if at.step == 0 && matches!(cfg.model.init, Init::Pretrained(_)) {
             let warning = preflight::wrong_activation(&mut model, &inputs, &rows, &cfg.loss);
             warning.into_iter().for_each(|line| outputs.warn(&line));

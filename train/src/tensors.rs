@@ -67,7 +67,9 @@ mod tests {
     #[test]
     fn bytes_round_trip_in_every_dtype_and_layout() {
         let base = Tensor::arange(6, (Kind::Float, Device::Cpu)).view([2, 3]);
-        for kind in [Kind::Double, Kind::Float, Kind::Half, Kind::BFloat16, Kind::Int64, Kind::Uint8] {
+        for kind in
+            [Kind::Double, Kind::Float, Kind::Half, Kind::BFloat16, Kind::Int64, Kind::Uint8]
+        {
             let tensor = base.to_kind(kind).transpose(0, 1); // not contiguous
             let back = from_stored(&to_stored(&tensor).unwrap()).unwrap();
             assert_eq!((back.kind(), back.size()), (kind, vec![3, 2]));

@@ -1,4 +1,5 @@
 //! Each operation of the shim against the same arithmetic written in plain tensor operations.
+#![allow(clippy::unwrap_used)]
 
 use native::{AdamWStep, autocast_bf16, backward, fused_adamw, global_norm, rng_state, scale};
 use tch::{Device, Kind, Tensor};

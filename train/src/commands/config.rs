@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 /// Show, check or describe configurations.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  vlclip config show configs/quickstart.yaml --set batch.size=64")]
+#[command(
+    after_help = "Example:\n  vlclip config show configs/quickstart.yaml --set batch.size=64"
+)]
 pub struct Args {
     #[command(subcommand)]
     action: Action,

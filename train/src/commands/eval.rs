@@ -12,8 +12,10 @@ use train::{EvalSet, ModelDir, device, evaluate};
 /// Measure retrieval of a model over held-out products: text->image and image->text over all
 /// distinct products.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  vlclip eval --model checkpoints/runs/quickstart/best \\\n              \
-                        --items checkpoints/sample/test --out checkpoints/runs/quickstart/eval/test")]
+#[command(
+    after_help = "Example:\n  vlclip eval --model checkpoints/runs/quickstart/best \\\n              \
+                        --items checkpoints/sample/test --out checkpoints/runs/quickstart/eval/test"
+)]
 pub struct Args {
     /// A Hugging Face CLIP directory, a step folder of a run, or a run's `best` or `latest`.
     #[arg(long)]
@@ -135,7 +137,8 @@ fn model_folder(path: &Path) -> Result<(PathBuf, BTreeMap<String, String>)> {
         return Ok((dir, BTreeMap::new())); // a model from elsewhere
     }
     let manifest = checkpoints::verify(&dir)?;
-    let hashes = manifest.files.iter().map(|(name, file)| (name.clone(), file.sha256.clone())).collect();
+    let hashes =
+        manifest.files.iter().map(|(name, file)| (name.clone(), file.sha256.clone())).collect();
     Ok((dir, hashes))
 }
 

@@ -53,5 +53,7 @@ fn bar(total: Option<u64>, noun: &str) -> indicatif::ProgressBar {
     };
     let style = indicatif::ProgressStyle::with_template(&template)
         .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
-    total.map_or_else(indicatif::ProgressBar::new_spinner, indicatif::ProgressBar::new).with_style(style)
+    total
+        .map_or_else(indicatif::ProgressBar::new_spinner, indicatif::ProgressBar::new)
+        .with_style(style)
 }

@@ -65,8 +65,12 @@ impl Clip {
             std(text_width, spec.text.blocks.initializer_factor),
         );
         let constant = |f: &dyn Fn(f64, f64) -> f64| {
-            let values: Vec<f64> =
-                picture.mean.iter().zip(&picture.std).map(|(&m, &s)| f(m.into(), s.into())).collect();
+            let values: Vec<f64> = picture
+                .mean
+                .iter()
+                .zip(&picture.std)
+                .map(|(&m, &s)| f(m.into(), s.into()))
+                .collect();
             Tensor::from_slice(&values).to_kind(kind).to_device(device)
         };
         Ok(Self {

@@ -210,7 +210,10 @@ impl ClipSpec {
         for (heads_key, dropout_key, b) in towers {
             let (width, heads) = (b.hidden_size, b.num_attention_heads);
             if heads < 1 || width % heads != 0 {
-                return Some((heads_key, format!("{heads} heads do not divide hidden_size {width}")));
+                return Some((
+                    heads_key,
+                    format!("{heads} heads do not divide hidden_size {width}"),
+                ));
             }
             if b.attention_dropout != 0.0 {
                 let found = b.attention_dropout;

@@ -63,8 +63,11 @@ impl VisionTower {
             .reshape([b, grid * grid, 3 * p * p]);
         let patches_bpd =
             patches_bpx.linear(&self.patch_embedding.view([width, -1]), None::<Tensor>);
-        let class_b1d =
-            self.class_embedding.to_kind(patches_bpd.kind()).view([1, 1, -1]).expand([b, 1, -1], false);
+        let class_b1d = self
+            .class_embedding
+            .to_kind(patches_bpd.kind())
+            .view([1, 1, -1])
+            .expand([b, 1, -1], false);
         let x = Tensor::cat(&[class_b1d, patches_bpd], 1) + &self.position_embedding;
         let x = self.encoder.forward(self.pre_layrnorm.forward(&x), act);
         self.post_layernorm.forward(&x.select(1, 0))
