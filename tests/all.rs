@@ -1,10 +1,12 @@
 //! End to end: the `vlclip` command, parity with the Python peers, invariances of a run.
 #![allow(clippy::unwrap_used)]
 
+mod activation;
 mod bad_input;
 mod formats;
 mod micro_batches;
 mod parity;
 mod resume;
 mod support;
+mod tiny;
 mod training;

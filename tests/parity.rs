@@ -78,7 +78,9 @@ fn agrees_with_the_peers(case: &str) {
         let (i, t) = (diff(&image, &at("image_embeds")), diff(&text, &at("text_embeds")));
         let loss = diff(&step.loss, &at("loss"));
         assert!(i < 1e-5 && t < 1e-5, "{case} {prefix}: embeddings differ by {i:e}, {t:e}");
-        assert!(loss < 1e-6, "{case} {prefix}: loss differs by {loss:e}");
+        // Both sides round to f32, whose steps grow with the value: relative above 1.
+        let allowed = 1e-6 * max_abs(&at("loss")).max(1.0);
+        assert!(loss < allowed, "{case} {prefix}: loss differs by {loss:e}");
         let grad = gradient_error(&model, &golden, prefix);
         println!("{case} {prefix} embeddings {i:e} {t:e} loss {loss:e} gradients {grad:e}");
     }

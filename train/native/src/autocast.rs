@@ -28,6 +28,12 @@ pub fn autocast_bf16(device: Device) -> Result<Autocast, NativeError> {
     Ok(Autocast { cuda, was, _not_send: std::marker::PhantomData })
 }
 
+/// Whether autocast is on for `device` on this thread.
+pub fn autocast_is_on(device: Device) -> bool {
+    // SAFETY: plain values.
+    unsafe { ffi::shim_autocast_is_on(device.is_cuda()) }
+}
+
 impl Drop for Autocast {
     fn drop(&mut self) {
         // SAFETY: plain values. It can only fail on an unknown device type, which entering refused.

@@ -34,6 +34,7 @@ unsafe extern "C" {
     ) -> bool;
     pub fn shim_clear_grads(tensors: *const *const C_tensor, len: usize);
     pub fn shim_autocast_enter(cuda: bool, was: *mut bool) -> bool;
+    pub fn shim_autocast_is_on(cuda: bool) -> bool;
     pub fn shim_autocast_leave(cuda: bool, was: bool) -> bool;
     pub fn shim_rng_state(cuda: bool, index: c_int, out: *mut *mut C_tensor) -> bool;
     pub fn shim_set_rng_state(cuda: bool, index: c_int, state: *const C_tensor) -> bool;

@@ -8,7 +8,7 @@ mod ffi;
 mod optim;
 mod rng;
 
-pub use autocast::{Autocast, autocast_bf16};
+pub use autocast::{Autocast, autocast_bf16, autocast_is_on};
 pub use backward::{backward, clear_grads};
 pub use error::NativeError;
 pub use optim::{AdamWStep, fused_adamw, global_norm, scale};

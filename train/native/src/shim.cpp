@@ -104,6 +104,10 @@ SHIM bool shim_autocast_enter(bool cuda, bool *was) {
   });
 }
 
+SHIM bool shim_autocast_is_on(bool cuda) {
+  return at::autocast::is_autocast_enabled(cuda ? at::kCUDA : at::kCPU);
+}
+
 SHIM bool shim_autocast_leave(bool cuda, bool was) {
   return guarded([&] {
     if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();

@@ -62,8 +62,10 @@ fn autocast_lasts_as_long_as_its_guard() {
     let a = Tensor::randn([4, 4], (Kind::Float, Device::Cpu));
     let guard = autocast_bf16(Device::Cpu).unwrap();
     assert_eq!(a.matmul(&a).kind(), Kind::BFloat16);
+    assert!(native::autocast_is_on(Device::Cpu));
     drop(guard);
     assert_eq!(a.matmul(&a).kind(), Kind::Float);
+    assert!(!native::autocast_is_on(Device::Cpu));
 }
 
 #[test]

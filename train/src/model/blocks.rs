@@ -2,7 +2,7 @@
 
 use super::spec::{Activation, BlocksSpec};
 use super::weights::{Draw, Weights};
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 /// y = x Wᵀ + b.
 #[derive(Debug)]
@@ -20,8 +20,29 @@ impl Linear {
     }
 
     fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, Some(&self.bias))
+        matrix_product(x, &self.weight, Some(&self.bias))
     }
+}
+
+/// x Wᵀ + b over the last axis of `x` [.., input], by the fastest kernel of the device.
+///
+/// On CPUs libtorch hands f32 matrix products to MKL and convolutions to oneDNN, and oneDNN is
+/// about twice as fast where MKL takes its AVX2 path (BENCHMARKS.md). A 1 x 1 convolution over rows
+/// laid out as the pixels of one picture is the same product, and nothing is copied.
+pub fn matrix_product(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    let f32_on_cpu = x.device() == Device::Cpu && x.kind() == Kind::Float;
+    if !f32_on_cpu || weight.kind() != Kind::Float || native::autocast_is_on(Device::Cpu) {
+        return x.linear(weight, bias);
+    }
+    let mut shape = x.size();
+    let (output, input) = (weight.size()[0], weight.size()[1]);
+    let rows_as_pixels = x.reshape([1, 1, -1, input]).permute([0, 3, 1, 2]);
+    let kernel = weight.view([output, input, 1, 1]);
+    let y = rows_as_pixels.conv2d(&kernel, bias, [1, 1], [0, 0], [1, 1], 1);
+    if let Some(width) = shape.last_mut() {
+        *width = output;
+    }
+    y.permute([0, 2, 3, 1]).reshape(shape)
 }
 
 /// Layer normalisation over the last axis.
@@ -82,35 +103,71 @@ impl Block {
         }
     }
 
+    /// All positions [B, T, width].
     fn forward(&self, x_btd: &Tensor, heads: i64, causal: bool, act: Activation) -> Tensor {
-        let x_btd = x_btd + self.attend(&self.layer_norm1.forward(x_btd), heads, causal);
-        let hidden = self.fc1.forward(&self.layer_norm2.forward(&x_btd));
+        let normed_btd = self.layer_norm1.forward(x_btd);
+        let x_btd = x_btd + self.attend(&normed_btd, &normed_btd, None, causal, heads);
+        &x_btd + self.mlp(&x_btd, act)
+    }
+
+    /// One position of each row, [B, 1, width]: `pool_b1` [B, 1] says which. The others matter
+    /// only as keys and values.
+    fn forward_at(
+        &self,
+        x_btd: &Tensor,
+        pool_b1: &Tensor,
+        heads: i64,
+        causal: bool,
+        act: Activation,
+    ) -> Tensor {
+        let normed_btd = self.layer_norm1.forward(x_btd);
+        let seen_b11t = causal.then(|| {
+            let t = x_btd.size()[1];
+            let position_t = Tensor::arange(t, (Kind::Int64, x_btd.device()));
+            position_t.le_tensor(pool_b1).view([-1, 1, 1, t])
+        });
+        let query_b1d = at(&normed_btd, pool_b1);
+        let attended_b1d = self.attend(&query_b1d, &normed_btd, seen_b11t, false, heads);
+        let x_b1d = at(x_btd, pool_b1) + attended_b1d;
+        &x_b1d + self.mlp(&x_b1d, act)
+    }
+
+    fn mlp(&self, x_btd: &Tensor, act: Activation) -> Tensor {
+        let hidden = self.fc1.forward(&self.layer_norm2.forward(x_btd));
         let hidden = match act {
             Activation::Gelu => hidden.gelu("none"),
             Activation::QuickGelu => (&hidden * 1.702).sigmoid() * &hidden,
         };
-        x_btd + self.fc2.forward(&hidden)
+        self.fc2.forward(&hidden)
     }
 
-    fn attend(&self, x_btd: &Tensor, heads: i64, causal: bool) -> Tensor {
-        let shape = x_btd.size();
-        let (b, t, width) = (shape[0], shape[1], shape[2]);
-        let split = |x: Tensor| x.view([b, t, heads, width / heads]).transpose(1, 2);
-        let q_bhtd = split(self.q_proj.forward(x_btd));
+    /// Attention of the positions of `query_bqd` over those of `x_btd`, both normalised.
+    fn attend(
+        &self,
+        query_bqd: &Tensor,
+        x_btd: &Tensor,
+        mask: Option<Tensor>,
+        causal: bool,
+        heads: i64,
+    ) -> Tensor {
+        let split = |x: Tensor| {
+            let (b, t, width) = (x.size()[0], x.size()[1], x.size()[2]);
+            x.view([b, t, heads, width / heads]).transpose(1, 2)
+        };
+        let q_bhqd = split(self.q_proj.forward(query_bqd));
         let k_bhtd = split(self.k_proj.forward(x_btd));
         let v_bhtd = split(self.v_proj.forward(x_btd));
-        let out = Tensor::scaled_dot_product_attention(
-            &q_bhtd,
-            &k_bhtd,
-            &v_bhtd,
-            None::<Tensor>,
-            0.0,
-            causal,
-            None,
-            false,
+        let out_bhqd = Tensor::scaled_dot_product_attention(
+            &q_bhqd, &k_bhtd, &v_bhtd, mask, 0.0, causal, None, false,
         );
-        self.out_proj.forward(&out.transpose(1, 2).reshape([b, t, width]))
+        self.out_proj.forward(&out_bhqd.transpose(1, 2).flatten(2, 3))
     }
+}
+
+/// The vectors of `x_btd` at one position of each row: [B, 1, width].
+fn at(x_btd: &Tensor, pool_b1: &Tensor) -> Tensor {
+    let index = pool_b1.unsqueeze(2).expand([-1, -1, x_btd.size()[2]], false);
+    x_btd.gather(1, &index, false)
 }
 
 /// A stack of blocks.
@@ -130,8 +187,16 @@ impl Encoder {
         Self { layers, heads: spec.num_attention_heads, causal }
     }
 
-    /// Runs `x` [B, T, width] through all blocks.
-    pub fn forward(&self, x_btd: Tensor, act: Activation) -> Tensor {
-        self.layers.iter().fold(x_btd, |x, block| block.forward(&x, self.heads, self.causal, act))
+    /// Runs `x` [B, T, width] through all blocks and returns one position of each row,
+    /// [B, width]: `pool_b` [B] says which. The last block computes nothing else, which saves most
+    /// of its work and changes no number.
+    pub fn forward(&self, x_btd: Tensor, pool_b: &Tensor, act: Activation) -> Tensor {
+        let (heads, causal) = (self.heads, self.causal);
+        let pool_b1 = pool_b.unsqueeze(1);
+        let Some((last, rest)) = self.layers.split_last() else {
+            return at(&x_btd, &pool_b1).squeeze_dim(1);
+        };
+        let x_btd = rest.iter().fold(x_btd, |x, block| block.forward(&x, heads, causal, act));
+        last.forward_at(&x_btd, &pool_b1, heads, causal, act).squeeze_dim(1)
     }
 }

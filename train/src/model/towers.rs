@@ -1,6 +1,6 @@
 //! The two towers: pictures to vectors, token ids to vectors.
 
-use super::blocks::{Encoder, LayerNorm};
+use super::blocks::{Encoder, LayerNorm, matrix_product};
 use super::spec::{Activation, TextSpec, VisionSpec};
 use super::weights::{Draw, Weights};
 use tch::{Kind, Tensor};
@@ -62,15 +62,19 @@ impl VisionTower {
             .permute([0, 1, 3, 5, 2, 4])
             .reshape([b, grid * grid, 3 * p * p]);
         let patches_bpd =
-            patches_bpx.linear(&self.patch_embedding.view([width, -1]), None::<Tensor>);
+            matrix_product(&patches_bpx, &self.patch_embedding.view([width, -1]), None);
         let class_b1d = self
             .class_embedding
             .to_kind(patches_bpd.kind())
             .view([1, 1, -1])
             .expand([b, 1, -1], false);
         let x = Tensor::cat(&[class_b1d, patches_bpd], 1) + &self.position_embedding;
-        let x = self.encoder.forward(self.pre_layrnorm.forward(&x), act);
-        self.post_layernorm.forward(&x.select(1, 0))
+        let class_b = Tensor::zeros([b], (Kind::Int64, x.device()));
+        self.post_layernorm.forward(&self.encoder.forward(
+            self.pre_layrnorm.forward(&x),
+            &class_b,
+            act,
+        ))
     }
 }
 
@@ -114,14 +118,11 @@ impl TextTower {
         let t = ids_bt.size()[1];
         let x = Tensor::embedding(&self.token_embedding, ids_bt, -1, false, false)
             + self.position_embedding.narrow(0, 0, t);
-        let x = self.encoder.forward(x, act);
         // 2 marks the first published configurations, whose end token has the highest id.
         let end_b = match self.eos_token_id {
             2 => ids_bt.argmax(1, false),
             eos => ids_bt.eq(eos).to_kind(Kind::Int).argmax(1, false),
         };
-        let index = end_b.view([-1, 1, 1]).expand([-1, 1, x.size()[2]], false);
-        // Pool first, normalise after: the same numbers for a T-th of the work.
-        self.final_layer_norm.forward(&x.gather(1, &index, false).squeeze_dim(1))
+        self.final_layer_norm.forward(&self.encoder.forward(x, &end_b, act))
     }
 }

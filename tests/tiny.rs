@@ -1,0 +1,63 @@
+//! A small model and a batch with fixed values: no draw from the generator that tests share.
+
+use configs::Positives;
+use data::Preprocessor;
+use tch::{Device, Kind, Tensor};
+use train::loss::Rows;
+use train::model::{Clip, ClipSpec, Source};
+use train::step::Inputs;
+
+const SHAPE: &str = r#"{
+    "projection_dim": 24,
+    "text_config": {"vocab_size": 60, "max_position_embeddings": 9, "eos_token_id": 59,
+        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4},
+    "vision_config": {"image_size": 16, "patch_size": 4, "hidden_size": 48,
+        "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 6}
+}"#;
+
+/// Rows of the batch.
+pub const ROWS: usize = 12;
+
+/// Values in [-1, 1] that look random and never change.
+fn wave(shape: &[i64], seed: f64) -> Tensor {
+    let len: i64 = shape.iter().product();
+    ((Tensor::arange(len, (Kind::Double, Device::Cpu)) + 1.0) * (1.7 + seed)).sin().view(shape)
+}
+
+/// Two towers of two blocks.
+pub fn clip(kind: Kind) -> Clip {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.json");
+    std::fs::write(&path, SHAPE).unwrap();
+    let spec = ClipSpec::read(&path).unwrap();
+    let model =
+        Clip::new(spec, Source::Random, &Preprocessor::clip(16), Device::Cpu, kind).unwrap();
+    for (i, param) in model.params().iter().enumerate() {
+        let size = param.value.size();
+        let fan = size.last().copied().unwrap_or(1).max(1) as f64;
+        let norm = param.name.contains("norm") && param.name.ends_with("weight");
+        let centre = if norm { 1.0 } else { 0.0 };
+        let value = wave(&size, i as f64 / 7.0) * (1.5 / fan.sqrt()) + centre;
+        tch::no_grad(|| param.value.shallow_clone().copy_(&value));
+    }
+    model
+}
+
+/// Pictures and captions of different lengths.
+pub fn inputs() -> Inputs {
+    let rows = ROWS as i64;
+    let pixels = ((wave(&[rows, 16, 16, 3], 0.3) + 1.0) * 127.0).to_kind(Kind::Uint8);
+    let ids = ((wave(&[rows, 9], 0.9) + 1.0) * 28.0).to_kind(Kind::Int64);
+    for row in 0..rows {
+        let _ = ids.get(row).narrow(0, 3 + row % 6, 1).fill_(59);
+    }
+    Inputs { pixels_BHWC: pixels, ids_BT: ids }
+}
+
+/// Two products on two rows each, and weights.
+pub fn rows(kind: Kind) -> Rows {
+    let products = [1, 2, 3, 4, 1, 6, 7, 8, 3, 10, 11, 12];
+    let weights = [1.0, 1.0, 0.5, 1.0, 2.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0];
+    Rows::new(&products, &weights, Positives::Mask, &Tensor::zeros([1], (kind, Device::Cpu)))
+}
