@@ -101,8 +101,12 @@ fn going_on_with_another_run_in_the_same_folder_is_refused() {
     assert!(text.contains("--resume never would overwrite them"), "{text}");
     let text = run.train_fails(&["--resume", "/nowhere/step-00000005"]);
     assert!(text.contains("/nowhere/step-00000005"), "{text}");
+    let first = run.folder().join("step-00000005");
+    run.train_to_the_end(&["--set", "duration.steps=10"]);
+    let text = run.train_fails(&["--resume", first.to_str().unwrap()]);
+    assert!(text.contains("holds checkpoints up to step 10, later than"), "{text}");
     // A finished run has nothing left to do, and says so with its report.
-    let text = run.train_to_the_end(&["--set", "duration.steps=5"]);
-    assert!(text.contains("finished after step 5 of 5"), "{text}");
+    let text = run.train_to_the_end(&["--set", "duration.steps=10"]);
+    assert!(text.contains("finished after step 10 of 10"), "{text}");
     assert!(text.contains("report: "), "{text}");
 }

@@ -1,7 +1,9 @@
 //! A small model and a batch with fixed values: no draw from the generator that tests share.
 
 use configs::Positives;
-use data::Preprocessor;
+use data::{Batch, Preprocessor, SampleId};
+use std::path::Path;
+use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 use train::loss::Rows;
 use train::model::{Clip, ClipSpec, Source};
@@ -44,20 +46,35 @@ pub fn clip(kind: Kind) -> Clip {
     model
 }
 
-/// Pictures and captions of different lengths.
-pub fn inputs() -> Inputs {
+/// Pictures and captions of different lengths; two products on two rows each; weights.
+pub fn batch() -> Batch {
     let rows = ROWS as i64;
     let pixels = ((wave(&[rows, 16, 16, 3], 0.3) + 1.0) * 127.0).to_kind(Kind::Uint8);
     let ids = ((wave(&[rows, 9], 0.9) + 1.0) * 28.0).to_kind(Kind::Int64);
     for row in 0..rows {
         let _ = ids.get(row).narrow(0, 3 + row % 6, 1).fill_(59);
     }
-    Inputs { pixels_BHWC: pixels, ids_BT: ids }
+    let shard: Arc<Path> = Arc::from(Path::new("tiny.parquet"));
+    Batch {
+        pixels: Vec::try_from(pixels.flatten(0, -1)).unwrap(),
+        size: 16,
+        token_ids: Vec::try_from(ids.flatten(0, -1)).unwrap(),
+        length: 9,
+        products: vec![1, 2, 3, 4, 1, 6, 7, 8, 3, 10, 11, 12],
+        weights: vec![1.0, 1.0, 0.5, 1.0, 2.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0],
+        samples: (0..rows.unsigned_abs())
+            .map(|row| SampleId { shard: shard.clone(), row, product: None })
+            .collect(),
+    }
 }
 
-/// Two products on two rows each, and weights.
+/// The batch as the towers take it.
+pub fn inputs() -> Inputs {
+    Inputs::new(&batch(), Device::Cpu)
+}
+
+/// The batch's products and weights.
 pub fn rows(kind: Kind) -> Rows {
-    let products = [1, 2, 3, 4, 1, 6, 7, 8, 3, 10, 11, 12];
-    let weights = [1.0, 1.0, 0.5, 1.0, 2.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0];
-    Rows::new(&products, &weights, Positives::Mask, &Tensor::zeros([1], (kind, Device::Cpu)))
+    let (batch, like) = (batch(), Tensor::zeros([1], (kind, Device::Cpu)));
+    Rows::new(&batch.products, &batch.weights, Positives::Mask, &like)
 }

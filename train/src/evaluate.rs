@@ -23,7 +23,13 @@ pub struct EvalSet {
     pub batch: usize,
     /// Arithmetic of the towers.
     pub precision: Precision,
+    /// Items listed per query in `run.trec`; left out: all of them in a pool of moderate size.
+    /// Every metric but MRR follows from a list that reaches the greatest k.
+    pub run_depth: Option<usize>,
 }
+
+/// Items listed per query in the reports of a run, which may be many.
+const TRAINING_RUN_DEPTH: usize = 100;
 
 impl EvalSet {
     /// What a run's `eval` section asks for.
@@ -34,6 +40,7 @@ impl EvalSet {
             k: eval.k.clone(),
             batch: eval.batch,
             precision: cfg.precision,
+            run_depth: Some(TRAINING_RUN_DEPTH),
         })
     }
 }
@@ -75,7 +82,8 @@ pub fn evaluate(
     let qrels = Qrels::new(items.image.ids().iter().map(|id| (id.as_str(), id.as_str(), 1)))?;
     let max_k = set.k.iter().copied().max().unwrap_or(1);
     let pool = items.image.len();
-    let options = SearchOptions::new(eval::run_depth(pool, pool, max_k));
+    let depth = set.run_depth.map(|depth| depth.max(max_k).min(pool));
+    let options = SearchOptions::new(depth.unwrap_or_else(|| eval::run_depth(pool, pool, max_k)));
     let mut tasks = BTreeMap::new();
     let mut rankings = BTreeMap::new();
     for (name, queries, pool) in

@@ -3,23 +3,27 @@
 use crate::loss::{self, Pair, Rows};
 use crate::model::{Activation, Clip};
 use crate::step::Inputs;
-use configs::Loss;
+use configs::{Loss, Positives};
 use data::Batch;
 use tch::{Kind, Tensor};
 
 /// How much lower, relatively, the loss with the other activation must be to raise a warning.
 const SUSPICIOUS: f64 = 0.02;
 
-/// Compares the loss of one batch under the activation that `config.json` states with the loss
-/// under the other one. Weights retrieve best with the activation that they were trained with, so
-/// a lower loss with the other one means a wrong `hidden_act`: it runs without error and silently
-/// ruins a fine-tune.
+/// Compares the loss of the first `most` rows of a batch under the activation that `config.json`
+/// states with the loss under the other one. Weights retrieve best with the activation that they
+/// were trained with, so a lower loss with the other one means a wrong `hidden_act`: it runs without
+/// error and silently ruins a fine-tune.
 pub fn wrong_activation(
     model: &mut Clip,
-    inputs: &Inputs,
-    rows: &Rows,
+    batch: &Batch,
+    most: usize,
     cfg: &Loss,
 ) -> Option<String> {
+    let len = most.min(batch.len());
+    let inputs = Inputs::new(batch, model.device()).rows(0, len as i64);
+    let (products, weights) = (&batch.products[..len], &batch.weights[..len]);
+    let rows = Rows::new(products, weights, Positives::Mask, model.logit_scale());
     let stated = model.spec.activation();
     let other = match stated {
         Activation::Gelu => Activation::QuickGelu,
@@ -32,7 +36,7 @@ pub fn wrong_activation(
                 image_BD: model.encode_image(&inputs.pixels_BHWC),
                 text_BD: model.encode_text(&inputs.ids_BT),
             };
-            loss::info_nce(&pair, model.logit_scale(), rows, cfg.tile).loss
+            loss::info_nce(&pair, model.logit_scale(), &rows, cfg.tile).loss
         });
         f64::try_from(&loss).unwrap_or(f64::NAN)
     };

@@ -1,5 +1,6 @@
 //! Where a run starts: afresh, or from a checkpoint of its folder.
 
+use crate::snapshot;
 use anyhow::{Context, Result, bail, ensure};
 use checkpoints::RunFolder;
 use configs::RunConfig;
@@ -44,6 +45,15 @@ pub fn starting_point(
     match resume {
         Resume::From(dir) => {
             checkpoints::verify(dir)?;
+            let step = snapshot::progress(dir)?.step;
+            let newest = folder.steps()?.last().copied().unwrap_or(0);
+            ensure!(
+                newest <= step,
+                "`{}` holds checkpoints up to step {newest}, later than `{}`: going on from there \
+                 would mix two runs. Choose another `name`, or move the later ones away",
+                folder.path().display(),
+                dir.display()
+            );
             Ok(Some(dir.clone()))
         }
         Resume::Never => {

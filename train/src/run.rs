@@ -69,21 +69,18 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
     }
 
     let mut clock = StepClock::start();
-    while at.step < steps && !stop.asked() {
+    while at.step < steps {
         let asked = Instant::now();
-        let batch = match loader.next() {
-            Ok(batch) => batch,
-            Err(e) => {
-                outputs.save(&model, &model_dir, &optim, &at)?; // nothing reached is lost
-                return Err(e.into());
-            }
-        };
+        let batch = loader.next().or_else(|e| {
+            outputs.save(&model, &model_dir, &optim, &at)?; // nothing reached is lost
+            Err(anyhow::Error::from(e))
+        })?;
         clock.add(asked.elapsed(), batch.len() as u64);
         let inputs = Inputs::new(&batch, device);
         let rows =
             Rows::new(&batch.products, &batch.weights, cfg.loss.positives, model.logit_scale());
         if at.step == 0 && matches!(cfg.model.init, Init::Pretrained(_)) {
-            let warning = preflight::wrong_activation(&mut model, &inputs, &rows, &cfg.loss);
+            let warning = preflight::wrong_activation(&mut model, &batch, micro, &cfg.loss);
             warning.into_iter().for_each(|line| outputs.warn(&line));
         }
 
@@ -108,15 +105,22 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
             clock = StepClock::start();
         }
         outputs.log.advance(at.step);
+        let mut improved = false;
+        if eval_due.after(at.step, steps) && !stop.asked() {
+            improved = outputs.evaluate(&model, &model_dir, &mut at).or_else(|e| {
+                outputs.save(&model, &model_dir, &optim, &at)?;
+                Err(e)
+            })?;
+        }
         let stopping = stop.asked();
-        let improved = eval_due.after(at.step, steps)
-            && !stopping
-            && outputs.evaluate(&model, &model_dir, &mut at)?;
         if save_due.after(at.step, steps) || improved || stopping {
             outputs.save(&model, &model_dir, &optim, &at)?;
         }
         if improved {
             outputs.mark_best(&at)?;
+        }
+        if stopping {
+            break;
         }
     }
     outputs.finish(&at, steps, loader.counts())

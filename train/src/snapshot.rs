@@ -42,16 +42,24 @@ pub fn write(
         .with_context(|| format!("cannot write `{}`", path.display()))
 }
 
+/// Where the run stood that wrote `dir`.
+///
+/// # Errors
+/// When `dir` is a model without the state of a run.
+pub fn progress(dir: &Path) -> Result<Progress> {
+    let path = dir.join(PROGRESS);
+    let text = std::fs::read_to_string(&path).with_context(|| {
+        format!("`{}` is a model without the state of a run; cannot go on from it", dir.display())
+    })?;
+    serde_json::from_str(&text).with_context(|| format!("`{}`", path.display()))
+}
+
 /// Puts back what [`write`] wrote beside the weights, which the caller loaded with the model.
 ///
 /// # Errors
 /// When a file or tensor is missing, or the state belongs to another model.
 pub fn restore(dir: &Path, model: &Clip, optim: &mut AdamW) -> Result<Progress> {
-    let path = dir.join(PROGRESS);
-    let text = std::fs::read_to_string(&path).with_context(|| {
-        format!("`{}` is a model without the state of a run; cannot go on from it", dir.display())
-    })?;
-    let at = serde_json::from_str(&text).with_context(|| format!("`{}`", path.display()))?;
+    let at = progress(dir)?;
     let path = dir.join(TENSORS);
     let file = TensorFile::open(&path)?;
     let find = |name: &str| -> Result<Tensor, Refused> {

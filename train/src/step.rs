@@ -32,7 +32,7 @@ impl Inputs {
     }
 
     /// Rows `start .. start + len`.
-    fn rows(&self, start: i64, len: i64) -> Self {
+    pub fn rows(&self, start: i64, len: i64) -> Self {
         Self {
             pixels_BHWC: self.pixels_BHWC.narrow(0, start, len),
             ids_BT: self.ids_BT.narrow(0, start, len),

@@ -86,6 +86,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             PrecisionArg::F32 => Precision::F32,
             PrecisionArg::Bf16 => Precision::Bf16,
         },
+        run_depth: None,
     };
     let device = device::pick(match args.device {
         DeviceArg::Auto => Device::Auto,
