@@ -81,8 +81,11 @@ impl RunFolder {
     /// `latest`. An earlier checkpoint of the same step is replaced.
     ///
     /// # Errors
-    /// What `write` returns, or why the file system refuses. The folder that `write` filled is then
-    /// removed and every earlier checkpoint is as before.
+    /// What `write` returns, or why the file system refuses. Every checkpoint of another step is
+    /// then as before. Up to the rename to `step-XXXXXXXX` so is one of this step, and the folder
+    /// that `write` filled is removed. An error after it (syncing, removing the checkpoint that was
+    /// replaced, writing `latest`) leaves the new checkpoint in its place, whole, while `latest` may
+    /// still name the one before.
     pub fn save_step<E: From<CheckpointError>>(
         &self,
         step: u64,
@@ -145,11 +148,16 @@ impl RunFolder {
                 continue;
             };
             let target = self.path.join(of);
+            let of_step = step_of(of).is_some();
             match mark {
-                REPLACED if step_of(of).is_some() && !target.exists() => {
+                REPLACED if of_step && !target.exists() => {
                     fs::rename(&path, &target).at("restore", &target)?;
                 }
-                TEMPORARY | REPLACED | REMOVED => remove(&path)?,
+                TEMPORARY | REPLACED | REMOVED if of_step => remove(&path)?,
+                // `replace_file` was cut short. A folder of such a name is someone else's.
+                TEMPORARY if fs::symlink_metadata(&path).is_ok_and(|m| m.is_file()) => {
+                    remove(&path)?;
+                }
                 _ => {}
             }
         }
@@ -237,12 +245,16 @@ impl RunFolder {
     }
 
     /// Removes all checkpoints but the newest `keep` and the best, and returns the steps removed.
-    /// The newest is never removed, whatever `keep` says.
+    /// The newest is the one saved last ([`RunFolder::latest`]), which is never removed, whatever
+    /// `keep` says. Steps above it are neither counted nor removed: the run was resumed from
+    /// before them, so they are damaged or of a course that was left, and it will replace them.
     ///
     /// # Errors
-    /// A folder cannot be read or removed.
+    /// A folder cannot be read or removed; a mark names no step.
     pub fn prune(&self, keep: usize) -> Result<Vec<u64>> {
-        let (steps, best) = (self.steps()?, self.best()?);
+        let (mut steps, best) = (self.steps()?, self.best()?);
+        let newest = self.latest()?.unwrap_or(u64::MAX);
+        steps.retain(|step| *step <= newest);
         let (old, _) = steps.split_at(steps.len().saturating_sub(keep.max(1)));
         let mut gone = Vec::new();
         for step in old.iter().copied().filter(|step| Some(*step) != best) {

@@ -243,6 +243,35 @@ fn pruning_keeps_the_newest_and_the_best() {
 }
 
 #[test]
+fn damaged_steps_above_the_latest_do_not_push_it_out() {
+    let run = run();
+    for step in [300, 500, 1000, 1500] {
+        save(&run, step);
+    }
+    for step in [1000, 1500] {
+        fs::remove_file(run.step_path(step).join("MANIFEST.json")).unwrap();
+    }
+    // The run resumes from 500.
+    let saved = save(&run, 700);
+    assert_eq!(run.prune(2).unwrap(), [300]);
+    assert_eq!(run.steps().unwrap(), [500, 700, 1000, 1500]);
+    assert_eq!(run.newest_valid().unwrap().0, Some(saved));
+}
+
+#[test]
+fn hidden_things_of_others_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = RunFolder::create(dir.path(), "a").unwrap().path().to_owned();
+    for name in [".cache.tmp", ".mine.old", ".mine.gone"] {
+        fs::create_dir(root.join(name)).unwrap();
+    }
+    fs::write(root.join(".notes.old"), "").unwrap();
+    fs::write(root.join(".config.yaml.tmp"), "").unwrap();
+    drop(RunFolder::create(dir.path(), "a").unwrap());
+    assert_eq!(names(&root), [".cache.tmp", ".lock", ".mine.gone", ".mine.old", ".notes.old"]);
+}
+
+#[test]
 fn marks_must_name_steps() {
     let run = run();
     let error = run.mark_best(4).unwrap_err().to_string();
