@@ -15,7 +15,7 @@ fn python(action: &str, path: &Path) -> String {
     let (peers, torch) = (root.join(".peers"), root.join(".libtorch"));
     assert!(peers.is_dir(), "run `make test`, which installs the Python peers");
     let path_of_modules = std::env::join_paths([peers, torch]).unwrap();
-    let output = Command::new("python3")
+    let output = Command::new(std::env::var("PYTHON").unwrap_or_else(|_| "python3".into()))
         .arg(root.join("tests/peers/safetensors_files.py"))
         .arg(action)
         .arg(path)

@@ -17,8 +17,8 @@ pub enum Cadence {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Duration {
-    /// Optimiser steps.
+    /// Optimiser steps, 1 to 1e9.
     Steps(u64),
-    /// Passes over the training data, the last incomplete batch of each dropped.
+    /// Passes over the training data, 1 to 1e9, the last incomplete batch of each dropped.
     Epochs(u64),
 }

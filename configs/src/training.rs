@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Batch {
-    /// Pairs per optimiser step over all ranks (N).
+    /// Pairs per optimiser step over all ranks (N), at least 2.
     pub size: usize,
     /// Pairs that go through the towers at once; the gradients do not depend on it.
     /// Left out: the whole batch.

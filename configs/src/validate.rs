@@ -7,6 +7,10 @@ use crate::{
 };
 use std::fmt::Display;
 
+/// The greatest number of steps or epochs: more is a mistake, and epochs x batches per epoch must
+/// stay far from overflowing.
+const MAX_DURATION: u64 = 1_000_000_000;
+
 /// Collects problems.
 #[derive(Default)]
 struct Checks(Vec<Issue>);
@@ -70,6 +74,8 @@ pub(crate) fn issues(cfg: &RawConfig) -> Vec<Issue> {
     match cfg.duration {
         Duration::Steps(n) | Duration::Epochs(n) => {
             checks.require(n >= 1, "duration", "at least 1 step or epoch", n);
+            let expected = format!("at most {MAX_DURATION} steps or epochs");
+            checks.require(n <= MAX_DURATION, "duration", &expected, n);
         }
     }
     model(&mut checks, &cfg.model);
@@ -159,7 +165,8 @@ fn columns(checks: &mut Checks, columns: &Columns) {
 }
 
 fn batch(checks: &mut Checks, batch: Batch) {
-    checks.at_least_one("batch.size", batch.size);
+    let expected = "at least 2: a contrastive loss needs a negative";
+    checks.require(batch.size >= 2, "batch.size", expected, batch.size);
     if let Some(micro) = batch.micro {
         let holds = batch.size == 0 || batch.size.checked_rem(micro) == Some(0);
         let expected = format!(

@@ -172,14 +172,21 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn impossible_combinations_name_place_and_remedy() {
-    let cases: [(&[&str], &str); 30] = [
+    let cases: [(&[&str], &str); 32] = [
         (
             &["batch.micro=7"],
             "batch.micro: expected a divisor of batch.size (64), so that the batch is cut into equal parts, found 7 (--set batch.micro=7)",
         ),
         (&["batch.micro=0"], "batch.micro: expected a divisor"),
         (&["batch.micro=128"], "batch.micro: expected a divisor"),
-        (&["batch.size=0"], "batch.size: expected at least 1, found 0"),
+        (
+            &["batch.size=0"],
+            "batch.size: expected at least 2: a contrastive loss needs a negative, found 0",
+        ),
+        (
+            &["batch.size=1", "batch.micro=1"],
+            "batch.size: expected at least 2: a contrastive loss needs a negative, found 1",
+        ),
         (
             &["data.shuffle.streams=48"],
             "data.shuffle.streams: expected `auto` or a divisor of batch.size (64), found 48",
@@ -219,6 +226,10 @@ fn impossible_combinations_name_place_and_remedy() {
         ),
         (&["schedule.final_fraction=2"], "schedule.final_fraction: expected a fraction"),
         (&["duration.epochs=0"], "duration: expected at least 1 step or epoch, found 0"),
+        (
+            &["duration.epochs=1000000001"],
+            "duration: expected at most 1000000000 steps or epochs, found 1000000001",
+        ),
         (&["eval.k=[5, 1, 5]"], "eval.k.2: expected cut-offs that differ, found 5 twice"),
         (
             &["eval.k=[]", "checkpoint.best=image_to_text/mrr"],

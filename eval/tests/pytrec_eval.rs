@@ -41,7 +41,7 @@ fn pytrec_eval(dir: &Path) -> Value {
         "pytrec_eval is not installed in .peers: run `make test`, which installs the Python peers"
     );
     let ks = KS.map(|k| k.to_string()).join(",");
-    let output = Command::new("python3")
+    let output = Command::new(std::env::var("PYTHON").unwrap_or_else(|_| "python3".into()))
         .current_dir(ROOT)
         .env("PYTHONPATH", ".peers:.libtorch")
         .env("PYTHONDONTWRITEBYTECODE", "1")
