@@ -17,6 +17,7 @@ test: libtorch peers lint
 	cargo test --workspace
 
 lint: libtorch
+	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || { echo "error: cargo fmt or cargo clippy is missing: rustup component add rustfmt clippy" >&2; exit 1; }
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
@@ -36,4 +37,5 @@ peers: tools
 
 tools:
 	@command -v cargo >/dev/null || { echo "error: cargo not found: install Rust from https://rustup.rs" >&2; exit 1; }
+	@have=$$(cargo --version | cut -d' ' -f2); printf '1.92.0\n%s\n' "$$have" | sort -CV || { echo "error: cargo $$have is too old: 1.92 or newer is needed (rustup update)" >&2; exit 1; }
 	@command -v $${CXX:-c++} >/dev/null || { echo "error: no C++ compiler ($${CXX:-c++}): install g++ or clang, or set CXX" >&2; exit 1; }

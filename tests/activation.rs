@@ -43,12 +43,12 @@ fn a_wrong_hidden_act_is_noticed_and_the_right_one_is_not() {
         accumulate_gradients(&model, &inputs, &rows, tiny::ROWS, &loss, Precision::F32).unwrap();
         optim.step(cfg.lr).unwrap();
     }
-    assert_eq!(wrong_activation(&mut model, &tiny::batch(), tiny::ROWS, &loss), None);
+    assert_eq!(wrong_activation(&mut model, &tiny::batch(), tiny::ROWS, &loss).unwrap(), None);
 
     // The same weights under a config.json that says otherwise.
     model.spec.text.blocks.hidden_act = Activation::Gelu;
     model.spec.vision.blocks.hidden_act = Activation::Gelu;
-    let text = wrong_activation(&mut model, &tiny::batch(), tiny::ROWS, &loss).unwrap();
+    let text = wrong_activation(&mut model, &tiny::batch(), tiny::ROWS, &loss).unwrap().unwrap();
     assert!(text.contains("says hidden_act `gelu`"), "{text}");
     assert!(text.contains("do better with `quick_gelu`"), "{text}");
 }

@@ -26,8 +26,8 @@ fn assert_same_file(a: &Path, b: &Path, name: &str) {
     assert!(read(a) == read(b), "{name} differs");
 }
 
-fn assert_same_run(expected: &TinyRun, found: &TinyRun) {
-    let last = |run: &TinyRun| run.folder().join("step-00000040");
+fn assert_same_run(expected: &TinyRun, found: &TinyRun, steps: u64) {
+    let last = |run: &TinyRun| run.folder().join(format!("step-{steps:08}"));
     for name in ["model.safetensors", "train_state.safetensors", "train_state.json"] {
         assert_same_file(&last(expected), &last(found), name);
     }
@@ -49,7 +49,7 @@ fn kill_9_and_resume_equal_the_uninterrupted_run_bit_for_bit() {
     child.kill().unwrap(); // SIGKILL
     child.wait().unwrap();
     cut.train_to_the_end(&[]);
-    assert_same_run(&whole, &cut);
+    assert_same_run(&whole, &cut, 40);
 
     // Once more, with the whole batch at once: gradients are sums, so only rounding differs.
     let unsplit = TinyRun::new();
@@ -64,31 +64,36 @@ fn kill_9_and_resume_equal_the_uninterrupted_run_bit_for_bit() {
 
 #[test]
 fn sigterm_saves_and_leaves_and_a_damaged_checkpoint_is_passed_over() {
+    // An evaluation at every step: seconds of work, so that the signal finds the run at it, and one
+    // evaluation that the stopping run leaves to the next.
+    const STEPS: u64 = 60;
+    let long = ["--set", "duration={steps: 60}", "--set", "eval.every={steps: 1}"];
     let whole = TinyRun::new();
-    whole.train_to_the_end(&[]);
+    whole.train_to_the_end(&long);
 
     let cut = TinyRun::new();
-    let child = train_past(&cut, 12, &["--set", "checkpoint.every={steps: 1000}"]);
+    let never = ["--set", "checkpoint.every={steps: 1000}"];
+    let child = train_past(&cut, 12, &[&long[..], &never].concat());
     let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(asked.success());
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "a run that saves and leaves has done what it was asked");
     let latest = std::fs::read_to_string(cut.folder().join("latest")).unwrap();
     let step: u64 = latest.trim().strip_prefix("step-").unwrap().parse().unwrap();
-    assert!((12..40).contains(&step), "{latest}");
+    assert!((12..STEPS).contains(&step), "{latest}");
 
     // Go on to a second checkpoint, damage it, and go on again from the first.
-    let past = (step + 5).min(39);
-    let mut child = train_past(&cut, past, &["--set", "checkpoint.every={steps: 2}"]);
+    let often = ["--set", "checkpoint.every={steps: 2}"];
+    let mut child = train_past(&cut, step + 5, &[&long[..], &often].concat());
     child.kill().unwrap();
     child.wait().unwrap();
     let latest = std::fs::read_to_string(cut.folder().join("latest")).unwrap();
     let weights = cut.folder().join(latest.trim()).join("model.safetensors");
     let bytes = std::fs::read(&weights).unwrap();
     std::fs::write(&weights, &bytes[..bytes.len() - 1]).unwrap();
-    let text = cut.train_to_the_end(&[]);
+    let text = cut.train_to_the_end(&long);
     assert!(text.contains("passed over") && text.contains("model.safetensors"), "{text}");
-    assert_same_run(&whole, &cut);
+    assert_same_run(&whole, &cut, STEPS);
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub fn root() -> PathBuf {
 pub fn python(script: &str, args: &[&str]) -> String {
     let peers = root().join(".peers");
     assert!(peers.is_dir(), "no Python peers: run `make test`, which installs them");
-    let output = Command::new("python3")
+    let output = Command::new(std::env::var("PYTHON").unwrap_or_else(|_| "python3".into()))
         .arg(root().join("tests/peers").join(script))
         .args(args)
         .env("PYTHONPATH", format!("{}:{}", peers.display(), root().join(".libtorch").display()))

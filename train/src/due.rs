@@ -29,6 +29,16 @@ impl Due {
         due
     }
 
+    /// Whether a run that stands at `done` of `steps` must have done it there: before the first
+    /// step, after the last, and at every multiple. One that was asked to stop may have left it out.
+    pub fn owed(&self, done: u64, steps: u64) -> bool {
+        let multiple = match self.every {
+            Cadence::Steps(every) => done.is_multiple_of(every.max(1)),
+            Cadence::Minutes(_) => false,
+        };
+        done == 0 || done == steps || multiple
+    }
+
     /// Makes the last occurrence lie `ago` in the past.
     #[cfg(test)]
     fn backdate(&mut self, ago: Duration) {
@@ -55,6 +65,8 @@ mod tests {
         let mut due = Due::new(Cadence::Steps(4));
         let fired: Vec<u64> = (1..=10).filter(|&done| due.after(done, 10)).collect();
         assert_eq!(fired, [4, 8, 10]);
+        let owed: Vec<u64> = (0..=10).filter(|&done| due.owed(done, 10)).collect();
+        assert_eq!(owed, [0, 4, 8, 10]);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct EvalSet {
     pub batch: usize,
     /// Arithmetic of the towers.
     pub precision: Precision,
+    /// The share of rows that may be unusable, in [0, 1].
+    pub max_bad_fraction: f64,
     /// Items listed per query in `run.trec`; left out: all of them in a pool of moderate size.
     /// Every metric but MRR follows from a list that reaches the greatest k.
     pub run_depth: Option<usize>,
@@ -36,7 +38,8 @@ impl EvalSet {
     pub fn of(cfg: &RunConfig) -> Option<Self> {
         cfg.eval.as_ref().map(|eval| Self {
             items: eval.items.clone(),
-            columns: cfg.data.columns.clone(),
+            columns: Columns { weight: None, ..cfg.data.columns.clone() },
+            max_bad_fraction: cfg.data.max_bad_fraction,
             k: eval.k.clone(),
             batch: eval.batch,
             precision: cfg.precision,
@@ -110,6 +113,7 @@ pub fn embed(
         batch: set.batch,
         captions: Captions::First,
         distinct_products: true,
+        max_bad_fraction: set.max_bad_fraction,
         ..ScanOptions::default()
     };
     let tokenizer = model_dir.tokenizer.clone();

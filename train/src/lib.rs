@@ -3,6 +3,7 @@
 pub mod device;
 mod due;
 mod evaluate;
+mod guard;
 mod log;
 pub mod loss;
 pub mod model;
@@ -19,10 +20,10 @@ mod snapshot;
 pub mod step;
 pub mod tensors;
 
-pub use evaluate::{EvalSet, Evaluation, Items, embed, evaluate};
+pub use evaluate::{EvalSet, evaluate};
 pub use model_dir::ModelDir;
 pub use optim::AdamW;
-pub use outputs::Outputs;
+pub use outputs::{CLEAN, Outputs};
 pub use progress::Progress;
 pub use resume::Resume;
 pub use run::train;

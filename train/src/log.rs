@@ -1,11 +1,13 @@
 //! What a run says while it runs: a bar or plain lines on stderr, and `metrics.jsonl`.
 
 use crate::due::human;
+use crate::progress::Progress;
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The figures of a stretch of steps that end at `step`.
@@ -46,6 +48,11 @@ impl StepClock {
         self.waited += waited;
         self.samples += samples;
     }
+
+    /// Leaves out time that went into other things than steps.
+    pub fn skip(&mut self, other: Duration) {
+        self.since += other;
+    }
 }
 
 /// The run's log.
@@ -54,27 +61,29 @@ pub struct Log {
     bar: ProgressBar,
     plain: bool,
     metrics: File,
-    path: PathBuf,
     steps: u64,
     started: Instant,
     started_at: u64,
 }
 
 impl Log {
-    /// Opens `folder/metrics.jsonl`, drops what it holds past `step` (a run that goes on repeats
-    /// those steps), and goes on writing behind it.
+    /// Opens `folder/metrics.jsonl`, drops what it holds past the position `at` of `steps` (a run
+    /// that goes on repeats it), and goes on writing behind it.
     ///
     /// # Errors
     /// When the file cannot be read or written.
-    pub fn open(folder: &Path, step: u64, steps: u64) -> io::Result<Self> {
+    pub fn open(folder: &Path, at: &Progress, steps: u64) -> Result<Self> {
         let path = folder.join("metrics.jsonl");
         let kept = match std::fs::read_to_string(&path) {
-            Ok(text) => up_to(&text, step),
+            Ok(text) => up_to(&text, at),
             Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(e),
+            Err(e) => return Err(e).with_context(|| format!("cannot read `{}`", path.display())),
         };
-        std::fs::write(&path, kept)?;
-        let metrics = OpenOptions::new().append(true).open(&path)?;
+        checkpoints::replace_file(&path, kept.as_bytes())?;
+        let metrics = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
         let plain = !io::stderr().is_terminal();
         let bar = if plain {
             ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::hidden())
@@ -85,13 +94,14 @@ impl Log {
                     .unwrap_or_else(|_| ProgressStyle::default_bar()),
             )
         };
-        bar.set_position(step);
-        Ok(Self { bar, plain, metrics, path, steps, started: Instant::now(), started_at: step })
+        bar.set_position(at.step);
+        Ok(Self { bar, plain, metrics, steps, started: Instant::now(), started_at: at.step })
     }
 
     /// A line for people.
     pub fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        // Whoever listened may be gone; the run goes on.
+        let _ = self.bar.suspend(|| writeln!(io::stderr(), "{line}"));
     }
 
     /// Reports a stretch of steps and what it cost.
@@ -116,7 +126,7 @@ impl Log {
             human(Duration::from_secs_f64(left)),
         );
         if self.plain {
-            eprintln!("step {}/{} {text}", at.step, self.steps);
+            let _ = writeln!(io::stderr(), "step {}/{} {text}", at.step, self.steps);
         } else {
             self.bar.set_position(at.step);
             self.bar.set_message(text);
@@ -150,23 +160,19 @@ impl Log {
         self.bar.finish_and_clear();
     }
 
-    /// The file that the figures go to.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     fn write(&mut self, record: Value) -> io::Result<()> {
         writeln!(self.metrics, "{record}")
     }
 }
 
-/// The whole lines of `text` whose `step` is at most `step`.
-fn up_to(text: &str, step: u64) -> String {
+/// The whole lines of `text` that belong to a run that stands at `at`.
+fn up_to(text: &str, at: &Progress) -> String {
     let keep = |line: &&str| {
-        serde_json::from_str::<Value>(line)
-            .ok()
-            .and_then(|record| record.get("step").and_then(Value::as_u64))
-            .is_some_and(|at| at <= step)
+        let Ok(record) = serde_json::from_str::<Value>(line) else { return false };
+        let Some(step) = record.get("step").and_then(Value::as_u64) else { return false };
+        // An evaluation at this very step is known to the checkpoint, or it will be repeated.
+        let repeated = record["kind"] == "eval" && at.evaluated != Some(step);
+        step < at.step || (step == at.step && !repeated)
     };
     text.lines().filter(keep).flat_map(|line| [line, "\n"]).collect()
 }
@@ -177,7 +183,13 @@ mod tests {
 
     #[test]
     fn what_lies_past_the_checkpoint_is_dropped_with_a_torn_last_line() {
-        let text = "{\"kind\":\"eval\",\"step\":0}\n{\"step\":10}\n{\"step\":20}\n{\"st";
-        assert_eq!(up_to(text, 10), "{\"kind\":\"eval\",\"step\":0}\n{\"step\":10}\n");
+        let (eval0, step10, eval10) =
+            (r#"{"kind":"eval","step":0}"#, r#"{"step":10}"#, r#"{"kind":"eval","step":10}"#);
+        let text = format!("{eval0}\n{step10}\n{eval10}\n{{\"step\":20}}\n{{\"st");
+        let mut at = Progress { step: 10, evaluated: Some(0), ..Progress::default() };
+        assert_eq!(up_to(&text, &at), format!("{eval0}\n{step10}\n"));
+        at.evaluated = Some(10);
+        assert_eq!(up_to(&text, &at), format!("{eval0}\n{step10}\n{eval10}\n"));
+        assert_eq!(up_to(&text, &Progress::default()), "", "a fresh start keeps nothing");
     }
 }

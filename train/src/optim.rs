@@ -3,7 +3,7 @@
 use crate::model::Param;
 use configs::Optim;
 use native::{AdamWStep, NativeError};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// Parameters with one weight decay and their moments, in parallel lists.
 #[derive(Debug, Default)]
@@ -114,11 +114,6 @@ impl AdamW {
             tch::no_grad(|| value.shallow_clone().copy_(&saved));
         }
         Ok(())
-    }
-
-    /// The device of the parameters.
-    pub fn device(&self) -> Device {
-        self.groups.iter().flat_map(|g| &g.params).next().map_or(Device::Cpu, Tensor::device)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::log::Log;
 use crate::model::Clip;
 use crate::model_dir::ModelDir;
 use crate::optim::AdamW;
-use crate::progress::Progress;
+use crate::progress::{Best, Measured, Progress};
 use crate::{device, snapshot};
 use anyhow::{Context, Result};
 use checkpoints::RunFolder;
@@ -14,6 +14,9 @@ use data::{Counts, Loader};
 use eval::{Report, Subject};
 use serde_json::Map;
 use std::path::{Path, PathBuf};
+
+/// Key of a manifest's `meta` that says how captions were cleaned, which evaluation has to repeat.
+pub const CLEAN: &str = "clean";
 
 /// A run's folder and the log of what goes into it.
 #[derive(Debug)]
@@ -27,7 +30,6 @@ pub struct Outputs {
     clean: Clean,
     last: Option<(u64, Report)>,
     saved: Option<u64>,
-    finished: bool,
 }
 
 impl Outputs {
@@ -46,17 +48,7 @@ impl Outputs {
         checkpoints::replace_file(&folder.path().join("config.yaml"), yaml.as_bytes())?;
         let (keep, best_metric) = (cfg.checkpoint.keep, cfg.checkpoint.best.clone());
         let clean = cfg.data.text.clean;
-        Ok(Self {
-            log,
-            folder,
-            set,
-            keep,
-            best_metric,
-            clean,
-            last: None,
-            saved: None,
-            finished: false,
-        })
+        Ok(Self { log, folder, set, keep, best_metric, clean, last: None, saved: None })
     }
 
     /// Says what is about to run.
@@ -116,6 +108,7 @@ impl Outputs {
         }
         self.log.eval(at.step, values)?;
         let metric = &self.best_metric;
+        let of = Measured { metric: metric.clone(), items: set.items.clone() };
         let value = found.report.metric(metric).with_context(|| {
             format!(
                 "checkpoint.best: no metric `{metric}`; there are `{}`",
@@ -124,15 +117,18 @@ impl Outputs {
         })?;
         self.log.say(&format!("step {} {metric} {value:.4}", at.step));
         self.last = Some((at.step, found.report));
-        // The baseline is nobody's checkpoint: it only sets the mark.
-        let improved = at.best.is_none_or(|best| value > best);
+        at.evaluated = Some(at.step);
+        // The baseline, at step 0, has no checkpoint: it only sets the mark.
+        let former = at.best.as_ref().filter(|best| best.of == of);
+        let improved = former.is_none_or(|best| value > best.value);
         if improved {
-            at.best = Some(value);
+            at.best = Some(Best { of, value, step: at.step });
         }
         Ok(improved)
     }
 
-    /// Saves a checkpoint of this step, unless it is already there, and removes old ones.
+    /// Saves a checkpoint of this step, unless it is already there, marks the best one, and removes
+    /// old ones.
     ///
     /// # Errors
     /// When it cannot be written; what was saved before stays as it is.
@@ -146,8 +142,9 @@ impl Outputs {
         if self.saved == Some(at.step) {
             return Ok(());
         }
+        let meta = Map::from_iter([(CLEAN.to_owned(), serde_json::to_value(self.clean)?)]);
         self.folder
-            .save_step(at.step, |dir| snapshot::write(dir, model_dir, model, optim, at))
+            .save_step_with(at.step, meta, |dir| snapshot::write(dir, model_dir, model, optim, at))
             .with_context(|| {
                 format!(
                     "cannot save step {} in `{}`; earlier checkpoints are untouched",
@@ -156,17 +153,44 @@ impl Outputs {
                 )
             })?;
         self.saved = Some(at.step);
+        self.mark_best(at)?;
         self.folder.prune(self.keep)?;
         Ok(())
     }
 
-    /// Marks this step's checkpoint as the best.
+    /// Points `best` to the checkpoint that `at` knows as the best, if it is there.
     ///
     /// # Errors
     /// When the mark cannot be written.
     pub fn mark_best(&self, at: &Progress) -> Result<()> {
-        self.folder.mark_best(at.step)?;
+        let Some(Best { step, .. }) = at.best else { return Ok(()) };
+        if self.folder.step_path(step).is_dir() && self.folder.best()? != Some(step) {
+            self.folder.mark_best(step)?;
+        }
         Ok(())
+    }
+
+    /// Passes `result` on. If it is an error, which ends the run, what was reached is saved first;
+    /// the error stays the one that is reported.
+    ///
+    /// # Errors
+    /// That of `result`.
+    pub fn rescue<T, E: Into<anyhow::Error>>(
+        &mut self,
+        result: Result<T, E>,
+        model: &Clip,
+        model_dir: &ModelDir,
+        optim: &AdamW,
+        at: &Progress,
+    ) -> Result<T> {
+        result.map_err(|error| {
+            if at.step > 0
+                && let Err(unsaved) = self.save(model, model_dir, optim, at)
+            {
+                self.warn(&format!("{unsaved:#}"));
+            }
+            error.into()
+        })
     }
 
     /// Says how the run ended.
@@ -175,8 +199,8 @@ impl Outputs {
     /// When a report of the run cannot be read back.
     pub fn finish(mut self, at: &Progress, steps: u64, counts: Counts) -> Result<Self> {
         self.log.finish();
-        self.finished = at.step == steps;
-        let how = if self.finished { "finished" } else { "stopped" };
+        let evaluated = self.set.is_none() || at.evaluated == Some(at.step);
+        let how = if at.step == steps && evaluated { "finished" } else { "stopped" };
         let bad: Vec<String> =
             counts.bad.iter().map(|(cause, rows)| format!("{rows} bad rows: {cause}")).collect();
         let bad = if bad.is_empty() { "no bad rows".to_owned() } else { bad.join(", ") };
@@ -190,19 +214,9 @@ impl Outputs {
         Ok(self)
     }
 
-    /// Whether the run reached its last step.
-    pub fn finished(&self) -> bool {
-        self.finished
-    }
-
     /// The run's folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
-    }
-
-    /// How captions were cleaned, which evaluation has to repeat.
-    pub fn clean(&self) -> Clean {
-        self.clean
     }
 
     /// The report before the first step and the newest one, where the run evaluates.

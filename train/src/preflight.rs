@@ -1,10 +1,12 @@
 //! Checks that keep a run from going wrong in silence.
 
+use crate::guard::guarded;
 use crate::loss::{self, Pair, Rows};
 use crate::model::{Activation, Clip};
 use crate::step::Inputs;
 use configs::{Loss, Positives};
 use data::Batch;
+use native::NativeError;
 use tch::{Kind, Tensor};
 
 /// How much lower, relatively, the loss with the other activation must be to raise a warning.
@@ -14,12 +16,15 @@ const SUSPICIOUS: f64 = 0.02;
 /// states with the loss under the other one. Weights retrieve best with the activation that they
 /// were trained with, so a lower loss with the other one means a wrong `hidden_act`: it runs without
 /// error and silently ruins a fine-tune.
+///
+/// # Errors
+/// When libtorch refuses an operation for want of memory.
 pub fn wrong_activation(
     model: &mut Clip,
     batch: &Batch,
     most: usize,
     cfg: &Loss,
-) -> Option<String> {
+) -> Result<Option<String>, NativeError> {
     let len = most.min(batch.len());
     let inputs = Inputs::new(batch, model.device()).rows(0, len as i64);
     let (products, weights) = (&batch.products[..len], &batch.weights[..len]);
@@ -31,18 +36,19 @@ pub fn wrong_activation(
     };
     let mut loss_with = |activation| {
         model.set_activation(activation);
-        let loss = tch::no_grad(|| {
+        let run = || {
             let pair = Pair {
                 image_BD: model.encode_image(&inputs.pixels_BHWC),
                 text_BD: model.encode_text(&inputs.ids_BT),
             };
             loss::info_nce(&pair, model.logit_scale(), &rows, cfg.tile).loss
-        });
-        f64::try_from(&loss).unwrap_or(f64::NAN)
+        };
+        let loss = guarded("compare activations on the first batch", || tch::no_grad(run))?;
+        Ok(f64::try_from(&loss).unwrap_or(f64::NAN))
     };
-    let found = loss_with(other);
-    let expected = loss_with(stated); // last: the model keeps the stated activation
-    suspicion(stated, expected, other, found)
+    let found = loss_with(other)?;
+    let expected = loss_with(stated)?; // last: the model keeps the stated activation
+    Ok(suspicion(stated, expected, other, found))
 }
 
 fn suspicion(stated: Activation, expected: f64, other: Activation, found: f64) -> Option<String> {

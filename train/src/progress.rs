@@ -16,8 +16,30 @@ pub struct Progress {
     pub epoch_of_last_batch: u64,
     /// What the order of samples depends on besides the seed: the shards' row groups and the batch.
     pub data_fingerprint: u64,
-    /// The best value so far of the metric that marks the best checkpoint.
-    pub best: Option<f64>,
+    /// The step after which retrieval was last evaluated.
+    pub evaluated: Option<u64>,
+    /// The best evaluation so far.
+    pub best: Option<Best>,
+}
+
+/// The evaluation that marks the best checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// What was measured: values of different ones do not compare.
+    pub of: Measured,
+    /// Its value; higher is better.
+    pub value: f64,
+    /// The step after which it was reached; 0 for the baseline, which has no checkpoint.
+    pub step: u64,
+}
+
+/// A metric on a set of products.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// As `task/metric`.
+    pub metric: String,
+    /// The shards of the products.
+    pub items: Vec<String>,
 }
 
 /// The training data is not what it was when the run began.

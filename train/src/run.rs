@@ -13,7 +13,7 @@ use crate::schedule::learning_rate;
 use crate::signal::StopSignal;
 use crate::step::{Inputs, accumulate_gradients};
 use crate::{device, preflight, snapshot};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use checkpoints::RunFolder;
 use configs::{Cadence, Duration, Init, RunConfig};
 use data::{Loader, Shard};
@@ -22,8 +22,8 @@ use std::time::Instant;
 /// Fine-tunes CLIP as `cfg` says and returns what it left behind.
 ///
 /// # Errors
-/// When a file cannot be read or written, the data is unusable, or the loss is not finite. What was
-/// reached until then is saved first, unless it is the loss that failed.
+/// When a file cannot be read or written, the data is unusable, memory is short, or the loss is not
+/// finite. What was reached by then is saved first, unless it is the loss or the saving that failed.
 pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
     let device = device::pick(cfg.device)?;
     let stop = StopSignal::listen()?;
@@ -54,39 +54,46 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
         Duration::Steps(steps) => steps,
         Duration::Epochs(epochs) => epochs * loader.batches_per_epoch(),
     };
+    let warmup = cfg.schedule.warmup_steps;
+    ensure!(
+        warmup < steps,
+        "schedule.warmup_steps: expected fewer steps than the run has ({steps}), found {warmup}"
+    );
     let micro = cfg.batch.micro.unwrap_or(size);
 
     // 3. What the run leaves behind.
-    let log = Log::open(folder.path(), at.step, steps)?;
+    let log = Log::open(folder.path(), &at, steps)?;
     let mut outputs = Outputs::new(cfg, folder, log, EvalSet::of(cfg))?;
     outputs.announce(&model, &loader, &at, steps);
     let every = |cadence: Option<Cadence>| Due::new(cadence.unwrap_or(Cadence::Steps(u64::MAX)));
     let mut log_due = every(Some(cfg.log.every));
     let mut eval_due = every(cfg.eval.as_ref().map(|eval| eval.every));
     let mut save_due = every(Some(cfg.checkpoint.every));
-    if at.step == 0 {
-        outputs.evaluate(&model, &model_dir, &mut at)?; // the baseline
+    // The baseline before step 0, or what an interrupted run left out.
+    if eval_due.owed(at.step, steps) && at.evaluated != Some(at.step) {
+        outputs.evaluate(&model, &model_dir, &mut at)?;
+        if at.step > 0 {
+            outputs.save(&model, &model_dir, &optim, &at)?;
+        }
     }
+    outputs.mark_best(&at)?; // a crash may have come between saving and marking
 
     let mut clock = StepClock::start();
     while at.step < steps {
         let asked = Instant::now();
-        let batch = loader.next().or_else(|e| {
-            outputs.save(&model, &model_dir, &optim, &at)?; // nothing reached is lost
-            Err(anyhow::Error::from(e))
-        })?;
+        let batch = outputs.rescue(loader.next(), &model, &model_dir, &optim, &at)?;
         clock.add(asked.elapsed(), batch.len() as u64);
         let inputs = Inputs::new(&batch, device);
         let rows =
             Rows::new(&batch.products, &batch.weights, cfg.loss.positives, model.logit_scale());
         if at.step == 0 && matches!(cfg.model.init, Init::Pretrained(_)) {
-            let warning = preflight::wrong_activation(&mut model, &batch, micro, &cfg.loss);
+            let warning = preflight::wrong_activation(&mut model, &batch, micro, &cfg.loss)?;
             warning.into_iter().for_each(|line| outputs.warn(&line));
         }
 
         // The gradients of all rows, `micro` at a time, then one update.
-        let (step, embedded) =
-            accumulate_gradients(&model, &inputs, &rows, micro, &cfg.loss, cfg.precision)?;
+        let found = accumulate_gradients(&model, &inputs, &rows, micro, &cfg.loss, cfg.precision);
+        let (step, embedded) = outputs.rescue(found, &model, &model_dir, &optim, &at)?;
         let norm = optim.clip_grad_norm()?;
         let (loss, grad_norm) = (f64::try_from(&step.loss)?, f64::try_from(&norm)?);
         preflight::finite(loss, grad_norm, at.step + 1, &embedded, &batch)?;
@@ -105,20 +112,17 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
             clock = StepClock::start();
         }
         outputs.log.advance(at.step);
+        let other = Instant::now();
         let mut improved = false;
         if eval_due.after(at.step, steps) && !stop.asked() {
-            improved = outputs.evaluate(&model, &model_dir, &mut at).or_else(|e| {
-                outputs.save(&model, &model_dir, &optim, &at)?;
-                Err(e)
-            })?;
+            let found = outputs.evaluate(&model, &model_dir, &mut at);
+            improved = outputs.rescue(found, &model, &model_dir, &optim, &at)?;
         }
         let stopping = stop.asked();
         if save_due.after(at.step, steps) || improved || stopping {
             outputs.save(&model, &model_dir, &optim, &at)?;
         }
-        if improved {
-            outputs.mark_best(&at)?;
-        }
+        clock.skip(other.elapsed());
         if stopping {
             break;
         }

@@ -1,6 +1,8 @@
 //! SIGINT and SIGTERM: finish the step, save, leave.
 
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,22 +11,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct StopSignal(Arc<AtomicBool>);
 
 impl StopSignal {
-    /// Starts listening. The first signal asks the run to save and leave, a second one ends the
-    /// process at once.
+    /// Starts listening. The first signal asks the run to save and leave, and is answered at once;
+    /// a second one ends the process.
     ///
     /// # Errors
     /// When the system refuses to install a handler.
-    pub fn listen() -> std::io::Result<Self> {
+    pub fn listen() -> io::Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            // Order matters: the second signal finds the flag that the first one set.
-            signal_hook::flag::register_conditional_shutdown(
-                signal,
-                128 + signal,
-                Arc::clone(&asked),
-            )?;
-            signal_hook::flag::register(signal, Arc::clone(&asked))?;
-        }
+        let flag = Arc::clone(&asked);
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            for signal in signals.forever() {
+                if flag.swap(true, Ordering::Relaxed) {
+                    std::process::exit(128 + signal);
+                }
+                let text =
+                    "stopping after this step with a checkpoint; a second signal leaves at once";
+                let _ = writeln!(io::stderr(), "{text}");
+            }
+        })?;
         Ok(Self(asked))
     }
 

@@ -6,6 +6,7 @@
 //! one chunk holds the batch its graph is kept, and nothing is embedded twice.
 #![allow(non_snake_case)]
 
+use crate::guard::guarded;
 use crate::loss::{self, LossGrad, Pair, Rows};
 use crate::model::Clip;
 use configs::{Loss, Precision};
@@ -58,7 +59,7 @@ pub fn token_ids(ids: &[i64], length: usize, device: Device) -> Tensor {
 /// Runs `body` with the towers' matrix products in the given precision.
 ///
 /// # Errors
-/// When the device has no such arithmetic.
+/// When the device has no such arithmetic, or libtorch refuses an operation for want of memory.
 pub fn with_precision<T>(
     precision: Precision,
     device: Device,
@@ -70,7 +71,7 @@ pub fn with_precision<T>(
         Precision::F32 => None,
         Precision::Bf16 => Some(native::autocast_bf16(device)?),
     };
-    Ok(body())
+    guarded("run the towers over a batch", body)
 }
 
 /// Adds the gradients of the loss of `inputs` to the model's parameters, `micro` rows at a time,
@@ -89,12 +90,15 @@ pub fn accumulate_gradients(
 ) -> Result<(LossGrad, Pair), NativeError> {
     let micro = i64::try_from(micro).unwrap_or(i64::MAX).max(1);
     let B = inputs.len();
-    let loss_at = |pair: &Pair| loss::info_nce(pair, &model.logit_scale().detach(), rows, cfg.tile);
+    let loss_at = |pair: &Pair| {
+        let scale = model.logit_scale().detach();
+        guarded("compute the loss", || loss::info_nce(pair, &scale, rows, cfg.tile))
+    };
 
     let (step, local_BD) = if micro >= B {
         let graph_BD = embed(model, inputs, precision)?;
         let local_BD = graph_BD.detach();
-        let step = loss_at(&local_BD);
+        let step = loss_at(&local_BD)?;
         back_propagate(graph_BD, &step.grad_BD)?;
         (step, local_BD)
     } else {
@@ -108,7 +112,7 @@ pub fn accumulate_gradients(
         let local_BD = Pair::cat(&parts);
 
         // 2. The exact gradient at the embeddings of the whole batch.
-        let step = loss_at(&local_BD);
+        let step = loss_at(&local_BD)?;
 
         // 3. Embed again, chunk by chunk, and push those gradients through both towers.
         for &(start, len) in &chunks {

@@ -39,13 +39,15 @@ struct File {
 pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.action {
         Action::Show(file) => {
-            print!("{}", RunConfig::load(&file.config, &file.overrides)?.to_yaml()?);
+            super::print(&RunConfig::load(&file.config, &file.overrides)?.to_yaml()?)?;
         }
         Action::Check(file) => {
             RunConfig::load(&file.config, &file.overrides)?;
             eprintln!("{}: valid", file.config.display());
         }
-        Action::Schema => println!("{}", serde_json::to_string_pretty(&configs::schema())?),
+        Action::Schema => {
+            super::print(&(serde_json::to_string_pretty(&configs::schema())? + "\n"))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,13 +1,14 @@
 //! `vlclip eval`.
 
 use anyhow::{Context, Result, bail, ensure};
+use checkpoints::{MANIFEST, Manifest};
 use clap::ValueEnum;
 use configs::{Clean, Columns, Device, Precision};
 use eval::Subject;
-use std::collections::BTreeMap;
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use train::{EvalSet, ModelDir, device, evaluate};
+use train::{CLEAN, EvalSet, ModelDir, device, evaluate};
 
 /// Measure retrieval of a model over held-out products: text->image and image->text over all
 /// distinct products.
@@ -32,9 +33,10 @@ pub struct Args {
     /// Columns by role: image, captions, product_id.
     #[arg(long, value_delimiter = ',', value_name = "ROLE=COLUMN")]
     columns: Vec<String>,
-    /// How captions are cleaned before tokenising.
-    #[arg(long, default_value = "hf")]
-    clean: CleanArg,
+    /// How captions are cleaned before tokenising; left out, as in the run that made the
+    /// checkpoint, or `hf` for a model from elsewhere.
+    #[arg(long)]
+    clean: Option<CleanArg>,
     /// Where the model runs.
     #[arg(long, default_value = "auto")]
     device: DeviceArg,
@@ -44,6 +46,9 @@ pub struct Args {
     /// Pairs embedded at once.
     #[arg(long, default_value_t = 128)]
     batch: usize,
+    /// The share of rows that may be unusable before the evaluation stops.
+    #[arg(long, default_value_t = 0.01)]
+    max_bad_fraction: f64,
     /// Print the report as JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -73,10 +78,6 @@ enum PrecisionArg {
 pub fn run(args: &Args) -> Result<ExitCode> {
     ensure!(args.batch >= 1, "--batch: expected at least 1, found 0");
     ensure!(!args.k.contains(&0), "--k: expected cut-offs of at least 1, found 0");
-    let clean = match args.clean {
-        CleanArg::Hf => Clean::Hf,
-        CleanArg::OpenClip => Clean::OpenClip,
-    };
     let set = EvalSet {
         items: args.items.clone(),
         columns: columns(&args.columns)?,
@@ -86,6 +87,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             PrecisionArg::F32 => Precision::F32,
             PrecisionArg::Bf16 => Precision::Bf16,
         },
+        max_bad_fraction: args.max_bad_fraction,
         run_depth: None,
     };
     let device = device::pick(match args.device {
@@ -93,7 +95,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         DeviceArg::Cpu => Device::Cpu,
         DeviceArg::Cuda => Device::Cuda,
     })?;
-    let (dir, hashes) = model_folder(&args.model)?;
+    let (dir, manifest) = model_folder(&args.model)?;
+    let trained_with = manifest.as_ref().and_then(|manifest| manifest.meta.get(CLEAN));
+    let clean = match (args.clean, trained_with) {
+        (Some(CleanArg::Hf), _) | (None, None) => Clean::Hf,
+        (Some(CleanArg::OpenClip), _) => Clean::OpenClip,
+        (None, Some(stated)) => Clean::deserialize(stated)
+            .with_context(|| format!("`{}`, meta.{CLEAN}", dir.join(MANIFEST).display()))?,
+    };
+    let files = manifest.into_iter().flat_map(|manifest| manifest.files);
+    let hashes = files.map(|(name, file)| (name, file.sha256)).collect();
     let model_dir = ModelDir::open(&dir, clean)?;
     let model = model_dir.load(device)?;
 
@@ -110,17 +121,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     found.warnings.iter().for_each(|line| eprintln!("warning: {line}"));
     found.report.write(&args.out, &found.rankings)?;
     if args.json {
-        println!("{}", found.report.to_json()?);
+        super::print(&found.report.to_json()?)?;
     } else {
-        println!("{}", eval::comparison_table(&[("model", &found.report)]));
-        println!("report: {}", args.out.join("report.md").display());
+        let table = eval::comparison_table(&[("model", &found.report)]);
+        super::print(&format!("{table}\nreport: {}\n", args.out.join("report.md").display()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The model's folder behind a run's `best` or `latest`, verified if it is a checkpoint, and the
-/// digests of its files.
-fn model_folder(path: &Path) -> Result<(PathBuf, BTreeMap<String, String>)> {
+/// The model's folder behind a run's `best` or `latest`, and its manifest if it is a checkpoint,
+/// verified.
+fn model_folder(path: &Path) -> Result<(PathBuf, Option<Manifest>)> {
     let dir = if path.is_file() {
         let name = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read `{}`", path.display()))?;
@@ -134,13 +145,11 @@ fn model_folder(path: &Path) -> Result<(PathBuf, BTreeMap<String, String>)> {
     } else {
         path.to_owned()
     };
-    if !dir.join("MANIFEST.json").is_file() {
-        return Ok((dir, BTreeMap::new())); // a model from elsewhere
+    if !dir.join(MANIFEST).is_file() {
+        return Ok((dir, None)); // a model from elsewhere
     }
     let manifest = checkpoints::verify(&dir)?;
-    let hashes =
-        manifest.files.iter().map(|(name, file)| (name.clone(), file.sha256.clone())).collect();
-    Ok((dir, hashes))
+    Ok((dir, Some(manifest)))
 }
 
 /// The default column names with the given ones in their place.

@@ -7,7 +7,7 @@ mod train;
 
 use anyhow::Result;
 use clap::Subcommand;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Shown below the list of commands.
@@ -39,6 +39,14 @@ impl Command {
             Self::Config(args) => config::run(&args),
             Self::Sample(args) => sample::run(&args),
         }
+    }
+}
+
+/// Writes to stdout. A reader that has gone, such as `head`, is no error.
+fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),
+        _ => Ok(()),
     }
 }
 

@@ -28,9 +28,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let cfg = RunConfig::load(&args.config, &args.overrides)?;
     let outputs = train::train(&cfg, &args.resume)?;
     if let Some((before, after, report)) = outputs.before_and_after()? {
-        println!("{}", eval::comparison_table(&[("before", &before), ("after", &after)]));
-        println!("report: {}", report.join("report.md").display());
+        let table = eval::comparison_table(&[("before", &before), ("after", &after)]);
+        super::print(&format!("{table}\nreport: {}\n", report.join("report.md").display()))?;
     }
-    println!("run: {}", outputs.path().display());
+    super::print(&format!("run: {}\n", outputs.path().display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -207,6 +207,17 @@ impl ClipSpec {
                 &self.vision.blocks,
             ),
         ];
+        let sizes = [
+            ("projection_dim", self.projection_dim),
+            ("text_config.vocab_size", self.text.vocab_size),
+            ("text_config.hidden_size", self.text.blocks.hidden_size),
+            ("text_config.intermediate_size", self.text.blocks.intermediate_size),
+            ("vision_config.hidden_size", self.vision.blocks.hidden_size),
+            ("vision_config.intermediate_size", self.vision.blocks.intermediate_size),
+        ];
+        if let Some((key, found)) = sizes.into_iter().find(|(_, size)| *size < 1) {
+            return Some((key, format!("expected at least 1, found {found}")));
+        }
         for (heads_key, dropout_key, b) in towers {
             let (width, heads) = (b.hidden_size, b.num_attention_heads);
             if heads < 1 || width % heads != 0 {

@@ -1,0 +1,87 @@
+//! Where libtorch's refusals become errors. Model code uses tch's panicking form, which reads like
+//! the formulas; the passes through it run under this guard.
+
+use native::NativeError;
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How tch's wrappers panic: `Result::unwrap` of a `TchError::Torch`.
+const TORCH: &str = "Torch(\"";
+
+/// Runs `body`; a panic in which libtorch refused something, such as memory, becomes an error that
+/// names `operation`. Any other panic goes on.
+///
+/// # Errors
+/// What libtorch refused, in the first line of its own words.
+pub fn guarded<T>(operation: &'static str, body: impl FnOnce() -> T) -> Result<T, NativeError> {
+    quiet_guarded_panics();
+    let outer = GUARDED.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(body));
+    GUARDED.set(outer);
+    result.or_else(|payload| match payload.downcast_ref::<String>().and_then(|t| refusal(t)) {
+        Some(message) => Err(NativeError { operation, message }),
+        None => panic::resume_unwind(payload),
+    })
+}
+
+/// The first line of what libtorch said, and what to do about it.
+fn refusal(panic: &str) -> Option<String> {
+    let said = panic.split_once(TORCH)?.1;
+    let line = said.split("\\n").next().unwrap_or(said).trim_end_matches("\")");
+    let lower = line.to_lowercase();
+    let memory = lower.contains("out of memory") || lower.contains("can't allocate memory");
+    let advice = if memory { "; lower batch.micro, or eval.batch if it evaluates" } else { "" };
+    Some(format!("{line}{advice}"))
+}
+
+/// Keeps the panics that become errors from being printed.
+fn quiet_guarded_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let text = info.payload().downcast_ref::<String>();
+            if !(GUARDED.get() && text.is_some_and(|text| text.contains(TORCH))) {
+                print(info);
+            }
+        }));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind, Tensor};
+
+    #[test]
+    fn what_libtorch_refuses_is_an_error_in_one_line() {
+        let multiply = || {
+            let a = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
+            a.matmul(&a)
+        };
+        let text = guarded("embed a batch", multiply).unwrap_err().to_string();
+        assert!(text.starts_with("libtorch could not embed a batch: "), "{text}");
+        assert!(text.contains("cannot be multiplied"), "{text}");
+        assert!(!text.contains("frame #") && !text.contains('\n'), "{text}");
+        assert_eq!(guarded("add", || 1 + 1).unwrap(), 2);
+    }
+
+    #[test]
+    fn memory_that_cannot_be_had_comes_with_advice() {
+        // 4 EiB: no machine has it.
+        let ask = || Tensor::zeros([1 << 60], (Kind::Float, Device::Cpu));
+        let text = guarded("embed a batch", ask).unwrap_err().to_string();
+        assert!(text.contains("lower batch.micro"), "{text}");
+    }
+
+    #[test]
+    fn other_panics_go_on() {
+        let ours = || guarded("embed a batch", || panic::panic_any(7));
+        assert_eq!(panic::catch_unwind(ours).unwrap_err().downcast_ref(), Some(&7));
+    }
+}
