@@ -18,7 +18,8 @@ pub enum Cause {
     NoImage,
     /// The picture's bytes are not a whole JPEG, PNG or WebP, or its file cannot be read.
     UndecodableImage,
-    /// The picture has more than [`crate::MAX_PIXELS`] pixels.
+    /// The picture has more than [`crate::MAX_PIXELS`] pixels, or is so narrow that it would have
+    /// when its shorter side is resized to the model's.
     OversizedImage,
     /// There is no caption, or only empty ones.
     NoCaption,
@@ -124,15 +125,20 @@ impl Ledger {
         if self.named.insert(bad.row) {
             self.warn(bad);
         }
+        self.check(self.rows)
+    }
+
+    /// Says whether the unusable rows of this pass are too many among `rows`.
+    pub fn check(&self, rows: u64) -> Result<(), DataError> {
         let num_bad = self.seen_in_pass.len() as u64;
-        if num_bad as f64 <= self.fraction * self.rows as f64 {
+        if num_bad as f64 <= self.fraction * rows as f64 {
             return Ok(());
         }
         let causes: Vec<String> =
             self.causes_in_pass.iter().map(|(cause, n)| format!("{cause}: {n}")).collect();
         Err(DataError::TooManyBad {
             bad: num_bad,
-            rows: self.rows,
+            rows,
             fraction: self.fraction,
             causes: causes.join(", "),
             examples: self.examples.join("; "),

@@ -64,7 +64,7 @@ impl Loader {
     /// # Errors
     /// Shards that are missing, empty, not Parquet or lack a fitting column; fewer rows than a
     /// batch; streams, processes and batch size that do not divide one another; a cursor beyond
-    /// the epoch; a tokenizer or picture size that does not fit.
+    /// the epoch.
     pub fn open(
         cfg: &configs::Data,
         tokenizer: Arc<Tokenizer>,
@@ -77,16 +77,14 @@ impl Loader {
         check_augment(&cfg.augment)?;
         let shards = Arc::new(Shards::open(&cfg.train, &cfg.columns)?);
         let group_rows: Vec<u64> = shards.groups.iter().map(|group| group.rows).collect();
-        let order = Order::new(
-            group_rows.clone(),
-            batch_size,
-            cfg.shuffle.streams,
-            cfg.shuffle.window_rows,
-            seed,
-        )?;
+        let order =
+            Order::new(group_rows, batch_size, cfg.shuffle.streams, cfg.shuffle.window_rows, seed)?;
         let settings = [batch_size, order.num_streams(), cfg.shuffle.window_rows];
         let settings = settings.map(|setting| setting as u64);
-        let fingerprint = fingerprint(group_rows.into_iter().chain(settings));
+        // In the order of the files: each row group's shard, rows and size.
+        let groups = shards.groups.iter();
+        let groups = groups.flat_map(|g| [g.shard as u64, g.rows, g.stored_bytes]);
+        let fingerprint = fingerprint(groups.chain(settings));
         let streams = order.streams_of(shard.rank, shard.world)?;
         let batches_per_epoch = order.batches_per_epoch();
         if from.batch > batches_per_epoch {
@@ -162,8 +160,9 @@ impl Loader {
         self.ledger.drain_warnings()
     }
 
-    /// A hash of what the order depends on besides the seed (row groups, batch size, streams, window).
-    /// A cursor continues the same sequence only where this is equal.
+    /// A hash of what the sequence depends on besides the seed: the row groups' rows and sizes in
+    /// file order, so that rewritten shards are noticed, the batch size, the streams and the
+    /// window. A cursor continues the same sequence only where this is equal.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }

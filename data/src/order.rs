@@ -14,8 +14,10 @@
 //! An epoch has floor(floor(R/S)/share) batches. The rest of each stream and the R mod S rows
 //! after the last stream are left out of that epoch; steps 1, 2 and 4 make them others in the
 //! next. The first window of a stream is cut short by a random length, so that the streams of
-//! a batch do not all start to read a new window at once. A stream no longer than a window is
-//! one window.
+//! a batch do not all start to read a new window at once. No window is shorter than half of
+//! `window_rows`, for an unusable row is replaced from its own window: the first keeps at least
+//! half, and a shorter rest at a stream's end joins the window before it, which then has fewer
+//! than 1.5 x `window_rows` rows. A stream no longer than a window is one window.
 
 use crate::DataError;
 use crate::rng::{Purpose, Rng};
@@ -204,12 +206,20 @@ impl EpochOrder<'_> {
             return Window { stream, first: 0, rows: stream_rows };
         }
         let key = [seed, self.epoch, stream as u64];
-        let first_end = 1 + Rng::new(Purpose::Stagger, &key).below(window_rows);
-        if position < first_end {
-            return Window { stream, first: 0, rows: first_end };
-        }
-        let first = first_end + (position - first_end) / window_rows * window_rows;
-        Window { stream, first, rows: window_rows.min(stream_rows - first) }
+        let least = window_rows.div_ceil(2);
+        let stagger = Rng::new(Purpose::Stagger, &key).below(window_rows / 2 + 1);
+        let first_end = least + stagger;
+        // `stream_rows` is greater than `window_rows` here, so the first window ends within.
+        let rest = stream_rows - first_end;
+        let after_first = rest / window_rows + u64::from(rest % window_rows >= least);
+        let index = match position.checked_sub(first_end) {
+            Some(beyond) => (1 + beyond / window_rows).min(after_first),
+            None => 0,
+        };
+        let start = |index: u64| if index == 0 { 0 } else { first_end + (index - 1) * window_rows };
+        let first = start(index);
+        let end = if index == after_first { stream_rows } else { start(index + 1) };
+        Window { stream, first, rows: end - first }
     }
 
     /// Where each slot of a window takes its row from: slot `i` holds the window's row

@@ -70,7 +70,9 @@ proptest! {
         while position < rows {
             let w = at.window(0, position);
             prop_assert_eq!(w.first, position);
-            prop_assert!(w.rows >= 1 && w.rows <= (window as u64).max(1));
+            let size = window as u64;
+            prop_assert!(w.rows >= rows.min(size.div_ceil(2)), "{w:?}");
+            prop_assert!(2 * w.rows < 3 * size || w.rows == size, "{w:?}");
             prop_assert_eq!(at.window(0, w.first + w.rows - 1), w);
             position += w.rows;
         }
@@ -101,14 +103,15 @@ fn rows_left_out_are_others_in_other_epochs() {
 
 #[test]
 fn this_order_is_fixed_for_ever() {
-    // A golden value: if this fails, runs saved before cannot be continued. Never update it.
+    // A golden value: if this fails, runs saved before cannot be continued. It was changed once,
+    // before the first release, when windows got their least length. Never update it.
     let order = Order::new(vec![4, 3, 5], 4, Streams::Count(2), 4, 42).unwrap();
     let rows = epoch_rows(&order, 0, 1);
     assert_eq!(format!("{rows:?}"), GOLDEN);
 }
 
-const GOLDEN: &str = "[(0, 3), (1, 0), (2, 2), (2, 3), (1, 2), (1, 1), (0, 2), (0, 1), (2, 0), (2, 1), \
-                      (2, 4), (0, 0)]";
+const GOLDEN: &str = "[(0, 3), (1, 0), (2, 2), (2, 4), (1, 2), (1, 1), (2, 3), (0, 0), (2, 0), (2, 1), \
+                      (0, 1), (0, 2)]";
 
 #[test]
 fn auto_takes_the_greatest_power_of_two_up_to_64() {

@@ -169,7 +169,10 @@ impl<T: Send + 'static> Pipeline<T> {
                 }
                 while under_way.get(&next).is_some_and(|partial: &Partial<R>| partial.left == 0) {
                     let Some(partial) = under_way.remove(&next) else { return };
-                    let group = partial.finish().map(&gather);
+                    let group = partial.finish().and_then(|results| {
+                        catch_unwind(AssertUnwindSafe(|| gather(results)))
+                            .map_err(|panic| panicked("putting a batch together".into(), panic))
+                    });
                     let failed = group.is_err();
                     if groups.send(group).is_err() || failed {
                         return;
@@ -312,6 +315,21 @@ mod tests {
         assert!(out[..3].iter().all(Result::is_ok));
         let message = out[3].clone().unwrap_err();
         assert_eq!(message, "a data thread panicked at sample 1 of a batch: no 10");
+    }
+
+    #[test]
+    fn a_panic_while_gathering_is_an_error_too() {
+        let produce = |out: &mut Emitter<u64>| {
+            while out.wait() {
+                out.send(vec![1]);
+            }
+            Ok(())
+        };
+        let gather = |_: Vec<u64>| -> u64 { panic!("no batch") };
+        let mut pipeline = Pipeline::start(plan(1, 1), produce, Ok, gather).unwrap();
+        let message = pipeline.next().unwrap().unwrap_err().to_string();
+        assert_eq!(message, "a data thread panicked at putting a batch together: no batch");
+        assert!(pipeline.next().is_none());
     }
 
     #[test]

@@ -150,7 +150,10 @@ impl Reader {
                     (!cells::is_null(batch, path, i)).then(|| array.clone())
                 };
                 let row = group.first_row + first + i as u64;
-                let product = cell(&product).and_then(|array| cells::identity(&array, i));
+                // Rows with an empty product, as with a null one, do not belong together.
+                let product = cell(&product)
+                    .and_then(|array| cells::identity(&array, i))
+                    .filter(|product| !product.is_empty());
                 let id =
                     SampleId { shard: file.path.clone(), row, product: product.map(Arc::from) };
                 RawRow {

@@ -71,11 +71,7 @@ impl Recipe {
     }
 
     fn make(&self, row: &RawRow, rng: &mut Rng) -> Result<(f32, Encoded, Vec<u8>), Unusable> {
-        let weight = match row.weight {
-            Some(weight) if weight.is_finite() && weight >= 0.0 => weight as f32,
-            Some(weight) => return Err((Cause::BadWeight, weight.to_string())),
-            None => return Err((Cause::BadWeight, "null".into())),
-        };
+        let weight = usable_weight(row.weight)?;
         let captions = usable_captions(&row.captions);
         if captions.is_empty() {
             return Err((Cause::NoCaption, String::new()));
@@ -84,12 +80,22 @@ impl Recipe {
         let text = self.tokenizer.encode(caption).map_err(|e| (Cause::NoCaption, e.to_string()))?;
         let picture = decode_row(row)?;
         let pixels = self.picture.augment(&picture, &self.augment, rng);
-        Ok((weight, text, pixels.map_err(|e| (Cause::UndecodableImage, e.to_string()))?))
+        Ok((weight, text, pixels.map_err(unusable_picture)?))
     }
 }
 
 /// Why a row is unusable, and more about it.
 pub(crate) type Unusable = (Cause, String);
+
+/// The weight as it is used. 1e300 is finite only until it becomes an f32.
+fn usable_weight(weight: Option<f64>) -> Result<f32, Unusable> {
+    let weight = weight.ok_or_else(|| (Cause::BadWeight, "null".to_owned()))?;
+    let used = weight as f32;
+    match used.is_finite() && weight >= 0.0 {
+        true => Ok(used),
+        false => Err((Cause::BadWeight, weight.to_string())),
+    }
+}
 
 /// The captions that say anything.
 pub(crate) fn usable_captions(captions: &[String]) -> Vec<&str> {
@@ -105,13 +111,16 @@ pub(crate) fn decode_row(row: &RawRow) -> Result<Picture, Unusable> {
             .into(),
         RawImage::None => return Err((Cause::NoImage, String::new())),
     };
-    picture::Picture::decode(&bytes).map_err(|error| {
-        let cause = match error {
-            PictureError::TooLarge { .. } => Cause::OversizedImage,
-            _ => Cause::UndecodableImage,
-        };
-        (cause, error.to_string())
-    })
+    picture::Picture::decode(&bytes).map_err(unusable_picture)
+}
+
+/// The cause that a picture's error is counted as.
+pub(crate) fn unusable_picture(error: PictureError) -> Unusable {
+    let cause = match error {
+        PictureError::TooLarge { .. } | PictureError::TooNarrow { .. } => Cause::OversizedImage,
+        _ => Cause::UndecodableImage,
+    };
+    (cause, error.to_string())
 }
 
 /// A stable hash of the product; a row without one is its own product.
@@ -119,5 +128,19 @@ pub(crate) fn product_hash(id: &SampleId) -> u64 {
     match &id.product {
         Some(product) => hash(product),
         None => hash(&format!("{}\n{}", id.shard.display(), id.row)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_finite_as_they_are_used() {
+        assert_eq!(usable_weight(Some(0.0)), Ok(0.0));
+        assert_eq!(usable_weight(Some(2.5)), Ok(2.5));
+        for bad in [None, Some(-1.0), Some(f64::NAN), Some(f64::INFINITY), Some(1e39)] {
+            assert_eq!(usable_weight(bad).unwrap_err().0, Cause::BadWeight, "{bad:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::batch::pad;
 use crate::order::Segment;
 use crate::pipeline::{Emitter, Pipeline, Plan};
 use crate::reader::{RawImage, RawRow, Reader};
-use crate::sample::{Unusable, decode_row, usable_captions};
+use crate::sample::{Unusable, decode_row, unusable_picture, usable_captions};
 use crate::shards::Shards;
 use crate::{Counts, DataError, Encoded, EvalBatch, Preprocessor, SampleId, Tokenizer};
 use configs::{Columns, Workers};
@@ -38,7 +38,9 @@ pub struct ScanOptions {
     /// Give only the first row of each product that has a picture (and, unless
     /// [`Captions::None`], a caption); later rows of the product are not decoded.
     pub distinct_products: bool,
-    /// The share of all rows that may be unusable before the scan stops, in [0, 1].
+    /// The share of the rows that may be unusable, in [0, 1]. While reading, the scan stops when it
+    /// is exceeded among all rows; at the end also when it is exceeded among those looked at,
+    /// which are fewer with [`ScanOptions::distinct_products`].
     pub max_bad_fraction: f64,
 }
 
@@ -134,9 +136,13 @@ impl Scan {
 
     fn advance(&mut self) -> Option<Result<EvalBatch, DataError>> {
         loop {
-            let Gathered { batch, bad, truncated } = match self.pipeline.next()? {
-                Ok(gathered) => gathered,
-                Err(error) => return Some(Err(error)),
+            let Gathered { batch, bad, truncated } = match self.pipeline.next() {
+                Some(Ok(gathered)) => gathered,
+                Some(Err(error)) => return Some(Err(error)),
+                None => {
+                    let looked_at = self.counts.rows + self.counts.bad.values().sum::<u64>();
+                    return self.ledger.check(looked_at).err().map(Err);
+                }
             };
             for row in &bad {
                 if let Err(error) = self.ledger.add(row, &mut self.counts) {
@@ -233,9 +239,7 @@ fn evaluate(
     let texts = captions.iter().map(|text| tokenizer.encode(text)).collect::<Result<_, _>>();
     let texts = texts.map_err(|error| (Cause::NoCaption, error.to_string()))?;
     let captions = captions.into_iter().map(str::to_owned).collect();
-    let pixels = picture
-        .evaluate(&decode_row(&row)?)
-        .map_err(|error| (Cause::UndecodableImage, error.to_string()))?;
+    let pixels = picture.evaluate(&decode_row(&row)?).map_err(unusable_picture)?;
     Ok(Item { pixels, texts, captions, id: row.id })
 }
 

@@ -5,6 +5,7 @@ use crate::columns::Roles;
 use configs::Columns;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub(crate) struct Group {
     pub rows: u64,
     /// Decoded size of the columns to read.
     pub bytes: u64,
+    /// Encoded size of the columns to read, as they lie in the file.
+    pub stored_bytes: u64,
 }
 
 /// All shards of a data set, sorted by path.
@@ -64,12 +67,15 @@ impl Shards {
                     path: path.clone(),
                     reason: format!("row group {index} states {} rows", group.num_rows()),
                 })?;
-                let needed = group.columns().iter().enumerate().filter_map(|(leaf, column)| {
-                    let size = || u64::try_from(column.uncompressed_size()).unwrap_or(0);
-                    projection.leaf_included(leaf).then(size)
-                });
-                let bytes = needed.sum();
-                shards.groups.push(Group { shard, index, first_row, rows, bytes });
+                let needed = group.columns().iter().enumerate();
+                let needed = needed.filter(|(leaf, _)| projection.leaf_included(*leaf));
+                let (mut bytes, mut stored_bytes) = (0u64, 0u64);
+                for (_, column) in needed {
+                    let size = |bytes: i64| u64::try_from(bytes).unwrap_or(0);
+                    bytes = bytes.saturating_add(size(column.uncompressed_size()));
+                    stored_bytes = stored_bytes.saturating_add(size(column.compressed_size()));
+                }
+                shards.groups.push(Group { shard, index, first_row, rows, bytes, stored_bytes });
                 first_row += rows;
             }
             let first_row_of_shard = shards.num_rows;
@@ -105,8 +111,9 @@ fn io(path: &Path, source: std::io::Error) -> DataError {
     DataError::Io { path: path.into(), source }
 }
 
-/// The Parquet files that `paths` name, sorted by path and each once. An entry is a file (of any
-/// name), a folder (every `*.parquet` file in it and below, hidden ones left out) or a glob.
+/// The Parquet files that `paths` name, sorted by path and each once, by whatever spellings and
+/// links it is reached. An entry is a file (of any name), a folder (every `*.parquet` file in it
+/// and below, hidden ones left out) or a glob.
 ///
 /// # Errors
 /// An entry that names nothing, and a folder without Parquet files.
@@ -137,8 +144,14 @@ pub fn find_shards(paths: &[String]) -> Result<Vec<PathBuf>, DataError> {
         }
     }
     found.sort();
-    found.dedup();
-    Ok(found)
+    let mut files = Vec::with_capacity(found.len());
+    let mut seen = HashSet::new();
+    for path in found {
+        if seen.insert(path.canonicalize().map_err(|source| io(&path, source))?) {
+            files.push(path);
+        }
+    }
+    Ok(files)
 }
 
 /// Adds a file, or the Parquet files of a folder.
@@ -148,22 +161,33 @@ fn add(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), DataError> {
         return Ok(());
     }
     let before = found.len();
-    walk(path, found)?;
+    walk(path, &mut HashSet::new(), found)?;
     if found.len() == before {
         return Err(DataError::NoParquet { path: path.into() });
     }
     Ok(())
 }
 
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), DataError> {
-    for entry in std::fs::read_dir(folder).map_err(|source| io(folder, source))? {
-        let entry = entry.map_err(|source| io(folder, source))?;
-        let path = entry.path();
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
+/// Adds the Parquet files of a folder and of those below. `seen`: the folders walked, links
+/// resolved; none is walked twice, so links may lead in circles.
+fn walk(
+    folder: &Path,
+    seen: &mut HashSet<PathBuf>,
+    found: &mut Vec<PathBuf>,
+) -> Result<(), DataError> {
+    if !seen.insert(folder.canonicalize().map_err(|source| io(folder, source))?) {
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(folder).and_then(|entries| {
+        entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<Vec<_>, _>>()
+    });
+    let mut names = entries.map_err(|source| io(folder, source))?;
+    // The disk's order must not decide by which path a folder is reached.
+    names.sort();
+    for name in names.iter().filter(|name| !name.to_string_lossy().starts_with('.')) {
+        let path = folder.join(name);
         if path.is_dir() {
-            walk(&path, found)?;
+            walk(&path, seen, found)?;
         } else if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("parquet")) {
             found.push(path);
         }
@@ -192,6 +216,24 @@ mod tests {
         let found = find_shards(&paths).unwrap();
         let names: Vec<_> = found.iter().map(|p| p.strip_prefix(root).unwrap()).collect();
         assert_eq!(names, ["b.parquet", "notes.txt", "part/a.PARQUET"].map(Path::new));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_counts_once_however_it_is_reached() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        std::fs::create_dir(root.join("part")).unwrap();
+        std::fs::write(root.join("part/a.parquet"), "").unwrap();
+        symlink(root, root.join("part/up")).unwrap();
+        symlink(root.join("part"), root.join("same")).unwrap();
+        symlink(root.join("part/a.parquet"), root.join("z.parquet")).unwrap();
+        let paths = ["", "/part/../part/a.parquet", "/same"];
+        let paths = paths.map(|end| format!("{}{end}", root.display()));
+        let found = find_shards(&paths).unwrap();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].file_name().unwrap(), "a.parquet");
     }
 
     #[test]

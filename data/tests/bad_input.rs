@@ -273,6 +273,51 @@ fn a_scan_of_distinct_products_takes_the_first_usable_row_of_each() {
 }
 
 #[test]
+fn a_scan_of_distinct_products_holds_the_cap_against_what_it_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    // 30 rows of one product that is read once, and a row that cannot be used: 1 of 2, not of 31.
+    let one = |i| Row { product: "same".into(), ..row(i) };
+    let mut rows: Vec<Row> = (0..30).map(one).collect();
+    rows.push(Row { image: None, ..row(99) });
+    write(&dir.path().join("a.parquet"), &rows, 16);
+    let cfg = config(vec![dir.path().to_str().unwrap().into()]);
+    let options =
+        ScanOptions { distinct_products: true, max_bad_fraction: 0.1, ..ScanOptions::default() };
+    let mut scan = scan(&cfg, options);
+    assert_eq!(scan.next().unwrap().unwrap().len(), 1);
+    let text = scan.next().unwrap().unwrap_err().to_string();
+    assert!(text.starts_with("1 of 2 rows are unusable, more than max_bad_fraction"), "{text}");
+    assert!(scan.next().is_none());
+}
+
+#[test]
+fn rows_with_an_empty_product_are_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: Vec<Row> = (0..8).map(|i| Row { product: String::new(), ..row(i) }).collect();
+    write(&dir.path().join("a.parquet"), &rows, 8);
+    let cfg = config(vec![dir.path().to_str().unwrap().into()]);
+    let mut products = open(&cfg, 8, Shard::WHOLE, START).unwrap().next().unwrap().products;
+    products.sort_unstable();
+    products.dedup();
+    assert_eq!(products.len(), 8);
+}
+
+#[test]
+fn rewritten_shards_of_as_many_rows_change_the_fingerprint() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.parquet");
+    let cfg = config(vec![dir.path().to_str().unwrap().into()]);
+    let fingerprint = |rows: Vec<Row>| {
+        write(&path, &rows, 4);
+        open(&cfg, 4, Shard::WHOLE, START).unwrap().fingerprint()
+    };
+    let first = fingerprint((0..8).map(row).collect());
+    assert_eq!(fingerprint((0..8).map(row).collect()), first);
+    let longer = |i| Row { captions: Some(vec![Some(format!("another text {i}"))]), ..row(i) };
+    assert_ne!(fingerprint((0..8).map(longer).collect()), first);
+}
+
+#[test]
 fn a_scan_stops_at_the_cap_too() {
     let dir = tempfile::tempdir().unwrap();
     let cfg = broken_shard(dir.path());

@@ -121,7 +121,7 @@ pub fn python(args: &[&str]) -> String {
         root.join(".peers").is_dir() && root.join(".libtorch").is_dir(),
         "the Python peers are missing: run `make test`, which installs the Python peers"
     );
-    let run = Command::new("python3")
+    let run = Command::new(std::env::var("PYTHON").unwrap_or_else(|_| "python3".into()))
         .args(args)
         .current_dir(&root)
         .env("PYTHONPATH", ".peers:.libtorch")

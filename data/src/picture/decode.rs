@@ -35,7 +35,7 @@ fn decode(bytes: &[u8]) -> Result<Picture, PictureError> {
         .map_err(|error| unreadable(error.to_string()))?;
     match reader.format() {
         Some(ImageFormat::Jpeg) if !has_jpeg_end(bytes) => {
-            return Err(unreadable("truncated JPEG: no end of image after the last scan".into()));
+            return Err(unreadable("truncated JPEG: no end of image after the first scan".into()));
         }
         Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) => {}
         Some(other) => return Err(unreadable(format!("{other:?}: expected JPEG, PNG or WebP"))),
@@ -59,14 +59,34 @@ fn decode(bytes: &[u8]) -> Result<Picture, PictureError> {
     Ok(Picture { width, height, pixels })
 }
 
-/// Whether an end-of-image marker follows the last start of scan. In scan data 0xFF is always
-/// followed by 0x00 or a restart marker, so neither marker can appear by chance; a thumbnail's
-/// markers come before the picture's own scans.
+/// Whether an end-of-image marker follows the picture's first scan. Segments state their length,
+/// so the walk to that scan steps over thumbnails and their markers; in scan data 0xFF is always
+/// followed by 0x00 or a restart marker, so the end cannot appear there by chance. What follows
+/// the end (the film of a "motion photo", say) is none of the picture.
 fn has_jpeg_end(bytes: &[u8]) -> bool {
-    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
-    match (last(0xd9), last(0xda)) {
-        (Some(end), Some(scan)) => end > scan,
-        _ => false,
+    first_scan(bytes).is_some_and(|scan| scan.windows(2).any(|pair| pair == [0xff, 0xd9]))
+}
+
+/// What follows the header of the picture's first scan.
+fn first_scan(bytes: &[u8]) -> Option<&[u8]> {
+    let mut rest = bytes.strip_prefix(&[0xff, 0xd8])?;
+    loop {
+        // Garbage before a marker and fill bytes are skipped, as libjpeg does.
+        let at =
+            rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff))?;
+        let marker = rest[at + 1];
+        rest = &rest[at + 2..];
+        if matches!(marker, 0x01 | 0xd0..=0xd7) {
+            continue; // These stand alone.
+        }
+        if marker == 0xd9 {
+            return None;
+        }
+        let length = usize::from(u16::from_be_bytes(*rest.first_chunk()?));
+        rest = rest.get(length..)?;
+        if marker == 0xda {
+            return Some(rest);
+        }
     }
 }
 
@@ -136,6 +156,22 @@ mod tests {
         let mut more = whole.clone();
         more.extend([0; 100]);
         assert_eq!(Picture::decode(&more).unwrap(), Picture::decode(&whole).unwrap());
+        // So does what a motion photo carries behind it, start-of-scan bytes included.
+        more.extend([0xff, 0xda, 0, 8, 1, 2, 3]);
+        assert_eq!(Picture::decode(&more).unwrap(), Picture::decode(&whole).unwrap());
+    }
+
+    #[test]
+    fn a_thumbnails_end_is_not_the_pictures() {
+        let whole = jpeg();
+        // An APP1 segment that holds a whole JPEG, as EXIF does.
+        let mut bytes = vec![0xff, 0xd8, 0xff, 0xe1];
+        bytes.extend(u16::try_from(whole.len() + 2).unwrap().to_be_bytes());
+        bytes.extend(&whole);
+        bytes.extend(&whole[2..]);
+        assert_eq!(Picture::decode(&bytes).unwrap(), Picture::decode(&whole).unwrap());
+        let text = message(&bytes[..bytes.len() - 3]);
+        assert!(text.starts_with("truncated JPEG: no end of image"), "{text}");
     }
 
     #[test]

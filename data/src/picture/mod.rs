@@ -40,6 +40,22 @@ pub enum PictureError {
         /// Number of encoded bytes.
         bytes: usize,
     },
+    /// A picture so narrow that resizing its shorter side takes more than [`MAX_PIXELS`] pixels;
+    /// nothing of that size was allocated.
+    #[error(
+        "{width} x {height} pixels would become {resized_width} x {resized_height}; at most \
+         {MAX_PIXELS} pixels are accepted"
+    )]
+    TooNarrow {
+        /// The picture's width.
+        width: usize,
+        /// The picture's height.
+        height: usize,
+        /// Its width after resizing.
+        resized_width: usize,
+        /// Its height after resizing.
+        resized_height: usize,
+    },
     /// A picture that cannot be resized.
     #[error("cannot resize: {0}")]
     Resize(String),

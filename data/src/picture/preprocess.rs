@@ -1,7 +1,7 @@
 //! Hugging Face's `preprocessor_config.json`, and the evaluation transform it describes, as
 //! `CLIPImageProcessorPil` carries it out.
 
-use super::{Filter, Picture, PictureError};
+use super::{Filter, MAX_PIXELS, Picture, PictureError};
 use crate::DataError;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -113,7 +113,8 @@ impl Preprocessor {
     /// The evaluation transform: size x size x 3, not normalised.
     ///
     /// # Errors
-    /// Without resizing and cropping, a picture that does not already have the model's size.
+    /// A picture so narrow that it would be resized to more than [`super::MAX_PIXELS`] pixels;
+    /// without resizing and cropping, one that does not already have the model's size.
     pub fn evaluate(&self, picture: &Picture) -> Result<Vec<u8>, PictureError> {
         let (width, height) = (picture.width, picture.height);
         let (short, long) = (width.min(height), width.max(height));
@@ -124,6 +125,15 @@ impl Preprocessor {
                 // Python's int(side * long / short): true division, then truncation.
                 let other = ((side * long) as f64 / short as f64) as usize;
                 let (w, h) = if width <= height { (side, other) } else { (other, side) };
+                if w as u64 * h as u64 > MAX_PIXELS {
+                    let (resized_width, resized_height) = (w, h);
+                    return Err(PictureError::TooNarrow {
+                        width,
+                        height,
+                        resized_width,
+                        resized_height,
+                    });
+                }
                 Some(picture.resize(w, h, self.resample))
             }
         };

@@ -94,3 +94,15 @@ fn without_resize_and_crop_the_size_must_fit() {
     assert!(message.ends_with("is 5 x 4, and the model needs 4 x 4"), "{message}");
     assert_eq!(none.evaluate(&ramp(4, 4)).unwrap(), ramp(4, 4).pixels);
 }
+
+#[test]
+fn a_thread_of_a_picture_is_refused_before_it_is_blown_up() {
+    let clip = Preprocessor::clip(224);
+    let message = clip.evaluate(&ramp(1, 65_500)).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "1 x 65500 pixels would become 224 x 14672000; at most 100000000 pixels are accepted"
+    );
+    assert!(clip.evaluate(&ramp(65_500, 1)).is_err());
+    assert!(clip.evaluate(&ramp(1, 30)).is_ok());
+}
