@@ -18,7 +18,7 @@ fn python_libraries_open_the_sample() {
     let home = tempfile::tempdir().unwrap();
     let out = home.path().join("sample");
     write_sample(&out, &SampleSpec { products: 240, seed: 5 }, |_, _| {}).unwrap();
-    let checked = Command::new("python3")
+    let checked = Command::new(std::env::var("PYTHON").unwrap_or_else(|_| "python3".into()))
         .arg(root.join("tests/peers/check_sample.py"))
         .arg(&out)
         .env("PYTHONPATH", format!("{}:{}", peers.display(), root.join(".libtorch").display()))

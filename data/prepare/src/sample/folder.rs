@@ -148,6 +148,7 @@ fn damage(out: &Path, summary: &SampleSummary) -> Option<String> {
     let others = ["tokenizer.json", "README.md"].map(|name| (name.to_owned(), None));
     shards.chain(others).find_map(|(name, expected)| match fs::metadata(out.join(&name)) {
         Err(error) => Some(format!("`{name}`: {error}")),
+        Ok(meta) if expected.is_none() && meta.len() == 0 => Some(format!("`{name}` is empty")),
         Ok(meta) => expected
             .filter(|&bytes| bytes != meta.len())
             .map(|bytes| format!("`{name}` has {} bytes, not {bytes}", meta.len())),

@@ -214,6 +214,12 @@ fn other_and_damaged_samples_are_refused() {
     assert!(refusal(&out, &spec(100)).contains(&expected));
     fs::remove_file(&shard).unwrap();
     assert!(refusal(&out, &spec(100)).contains("a damaged sample (`test/part-00000.parquet`: "));
+    fs::write(&shard, &bytes).unwrap();
+    for name in ["README.md", "tokenizer.json"] {
+        fs::write(out.join(name), "").unwrap();
+        let expected = format!("a damaged sample (`{name}` is empty)");
+        assert!(refusal(&out, &spec(100)).contains(&expected), "{}", refusal(&out, &spec(100)));
+    }
     fs::write(out.join("sample.json"), "{").unwrap();
     assert!(refusal(&out, &spec(100)).contains("a sample whose `sample.json` is unreadable"));
 }

@@ -94,10 +94,12 @@ impl WordCounter {
     }
 }
 
-/// Writes `tokenizer.json` as Hugging Face libraries read it.
+/// Writes `tokenizer.json` as Hugging Face libraries read it, and syncs it to disk.
 pub(super) fn save(tokenizer: &Tokenizer, path: &Path) -> Result<(), PrepareError> {
     let json = tokenizer.to_string(true).map_err(failed)?;
-    std::fs::write(path, json + "\n").map_err(PrepareError::io("write", path))
+    std::fs::write(path, json + "\n")
+        .and_then(|()| std::fs::File::open(path)?.sync_all())
+        .map_err(PrepareError::io("write", path))
 }
 
 fn normalizer() -> Result<Normalizers, PrepareError> {
