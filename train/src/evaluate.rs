@@ -4,7 +4,7 @@ use crate::model::Clip;
 use crate::model_dir::ModelDir;
 use crate::step::{pixels, token_ids, with_precision};
 use anyhow::{Context, Result, ensure};
-use configs::{Columns, Precision, RunConfig};
+use configs::{Columns, Precision, RunConfig, Workers};
 use data::{Captions, Scan, ScanOptions};
 use eval::{Embeddings, Qrels, Ranking, Report, SearchOptions, Subject};
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ pub struct EvalSet {
     pub batch: usize,
     /// Arithmetic of the towers.
     pub precision: Precision,
+    /// Threads that decode and tokenise.
+    pub workers: Workers,
     /// The share of rows that may be unusable, in [0, 1].
     pub max_bad_fraction: f64,
     /// Items listed per query in `run.trec`; left out: all of them in a pool of moderate size.
@@ -39,6 +41,7 @@ impl EvalSet {
         cfg.eval.as_ref().map(|eval| Self {
             items: eval.items.clone(),
             columns: Columns { weight: None, ..cfg.data.columns.clone() },
+            workers: cfg.data.workers,
             max_bad_fraction: cfg.data.max_bad_fraction,
             k: eval.k.clone(),
             batch: eval.batch,
@@ -55,19 +58,19 @@ pub struct Evaluation {
     pub report: Report,
     /// The ranking of each task.
     pub rankings: BTreeMap<String, Ranking>,
-    /// One line per row that could not be used.
+    /// Rows that could not be used, a few lines per cause.
     pub warnings: Vec<String>,
 }
 
 /// One picture and one caption of every product, embedded.
 #[derive(Debug)]
-pub struct Items {
+struct Items {
     /// Pictures by product id.
-    pub image: Embeddings,
+    image: Embeddings,
     /// First captions by product id.
-    pub text: Embeddings,
-    /// One line per row that could not be used.
-    pub warnings: Vec<String>,
+    text: Embeddings,
+    /// Rows that could not be used, a few lines per cause.
+    warnings: Vec<String>,
 }
 
 /// Text->image and image->text retrieval over all distinct products of `set`.
@@ -103,7 +106,7 @@ pub fn evaluate(
 ///
 /// # Errors
 /// When the shards cannot be read or hold no usable row.
-pub fn embed(
+fn embed(
     model: &Clip,
     model_dir: &ModelDir,
     set: &EvalSet,
@@ -113,6 +116,7 @@ pub fn embed(
         batch: set.batch,
         captions: Captions::First,
         distinct_products: true,
+        workers: set.workers,
         max_bad_fraction: set.max_bad_fraction,
         ..ScanOptions::default()
     };

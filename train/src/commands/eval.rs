@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use checkpoints::{MANIFEST, Manifest};
 use clap::ValueEnum;
-use configs::{Clean, Columns, Device, Precision};
+use configs::{Clean, Columns, Device, Precision, Workers};
 use eval::Subject;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -87,6 +87,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             PrecisionArg::F32 => Precision::F32,
             PrecisionArg::Bf16 => Precision::Bf16,
         },
+        workers: Workers::Auto,
         max_bad_fraction: args.max_bad_fraction,
         run_depth: None,
     };
