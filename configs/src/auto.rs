@@ -26,6 +26,16 @@ pub enum Workers {
     Count(usize),
 }
 
+/// Pairs through the towers at once: `auto` (the most that fit) or a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Micro {
+    /// The most that fit into the device's memory, found at start-up.
+    #[default]
+    Auto,
+    /// This many.
+    Count(usize),
+}
+
 struct AutoOr;
 
 impl Visitor<'_> for AutoOr {
@@ -81,3 +91,4 @@ macro_rules! auto_or_number {
 
 auto_or_number!(Streams, "Number of canonical streams: `auto` or a divisor of the batch size.");
 auto_or_number!(Workers, "Number of worker threads: `auto` (one per available core) or a number.");
+auto_or_number!(Micro, "Pairs through the towers at once: `auto` (the most that fit) or a number.");

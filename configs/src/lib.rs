@@ -14,14 +14,17 @@ mod training;
 mod tree;
 mod validate;
 
-pub use auto::{Streams, Workers};
+pub use auto::{Micro, Streams, Workers};
 pub use cadence::{Cadence, Duration};
 pub use data::{Augment, Clean, Columns, Data, Shuffle, Text};
 pub use error::{ConfigError, Issue};
 pub use load::RunConfig;
 pub use model::{Freeze, FreezeTower, Init, Model, RandomInit};
 pub use outputs::{Checkpoint, Eval, Log};
-pub use training::{Batch, Decay, Device, Loss, Optim, Positives, Precision, Schedule};
+pub use training::{
+    Backend, Batch, Decay, Device, Dist, Duplicates, GradientDtype, Loss, LossKind, Memory, Optim,
+    Positives, Precision, Recompute, Schedule,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,6 +55,12 @@ pub struct RawConfig {
     /// The contrastive loss.
     #[serde(default)]
     pub loss: Loss,
+    /// How a step's memory is spent.
+    #[serde(default)]
+    pub memory: Memory,
+    /// How the processes of a run work together.
+    #[serde(default)]
+    pub dist: Dist,
     /// AdamW.
     pub optim: Optim,
     /// The learning rate over the run.

@@ -13,6 +13,10 @@ pub struct Model {
     /// Parameters held at their initial values.
     #[serde(default)]
     pub freeze: Freeze,
+    /// Share of the patches that the image tower does not see in training, drawn for every picture
+    /// anew (arXiv 2212.00794). In [0, 1).
+    #[serde(default)]
+    pub patch_dropout: f64,
 }
 
 /// Where the initial weights come from.

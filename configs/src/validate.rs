@@ -2,8 +2,8 @@
 
 use crate::error::Issue;
 use crate::{
-    Batch, Cadence, Columns, Data, Duration, Eval, FreezeTower, Init, Model, Optim, RawConfig,
-    Schedule, Streams, Workers,
+    Batch, Cadence, Columns, Data, Dist, Duration, Eval, FreezeTower, Init, Loss, Micro, Model,
+    Optim, RawConfig, Schedule, Streams, Workers,
 };
 use std::fmt::Display;
 
@@ -29,6 +29,10 @@ impl Checks {
 
     fn fraction(&mut self, path: &str, value: f64) {
         self.require((0.0..=1.0).contains(&value), path, "a fraction from 0 to 1", value);
+    }
+
+    fn share(&mut self, path: &str, value: f64) {
+        self.require((0.0..1.0).contains(&value), path, "a share from 0 to below 1", value);
     }
 
     fn positive(&mut self, path: &str, value: f64) {
@@ -81,7 +85,8 @@ pub(crate) fn issues(cfg: &RawConfig) -> Vec<Issue> {
     model(&mut checks, &cfg.model);
     data(&mut checks, &cfg.data, cfg.batch.size);
     batch(&mut checks, cfg.batch);
-    checks.at_least_one("loss.tile", cfg.loss.tile);
+    loss(&mut checks, cfg.loss);
+    dist(&mut checks, cfg.dist);
     optim(&mut checks, &cfg.optim);
     schedule(&mut checks, &cfg.schedule, cfg.duration);
     if let Some(section) = &cfg.eval {
@@ -115,6 +120,7 @@ fn model(checks: &mut Checks, model: &Model) {
             path("random.tokenizer", &init.tokenizer);
         }
     }
+    checks.share("model.patch_dropout", model.patch_dropout);
     if model.freeze.image == FreezeTower::All && model.freeze.text == FreezeTower::All {
         checks.fail(
             "model.freeze",
@@ -167,7 +173,7 @@ fn columns(checks: &mut Checks, columns: &Columns) {
 fn batch(checks: &mut Checks, batch: Batch) {
     let expected = "at least 2: a contrastive loss needs a negative";
     checks.require(batch.size >= 2, "batch.size", expected, batch.size);
-    if let Some(micro) = batch.micro {
+    if let Some(Micro::Count(micro)) = batch.micro {
         let holds = batch.size == 0 || batch.size.checked_rem(micro) == Some(0);
         let expected = format!(
             "a divisor of batch.size ({}), so that the batch is cut into equal parts",
@@ -175,6 +181,20 @@ fn batch(checks: &mut Checks, batch: Batch) {
         );
         checks.require(holds, "batch.micro", &expected, micro);
     }
+}
+
+fn loss(checks: &mut Checks, loss: Loss) {
+    checks.at_least_one("loss.tile", loss.tile);
+    checks.share("loss.label_smoothing", loss.label_smoothing);
+    let finite = loss.init_logit_bias.is_finite();
+    checks.require(finite, "loss.init_logit_bias", "a finite number", loss.init_logit_bias);
+}
+
+fn dist(checks: &mut Checks, dist: Dist) {
+    let seconds = "from 1 to 604800 seconds (a week)";
+    let week = 1..=604_800;
+    checks.require(week.contains(&dist.timeout_s), "dist.timeout_s", seconds, dist.timeout_s);
+    checks.require(week.contains(&dist.heartbeat_s), "dist.heartbeat_s", seconds, dist.heartbeat_s);
 }
 
 fn optim(checks: &mut Checks, optim: &Optim) {

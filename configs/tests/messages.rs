@@ -251,6 +251,16 @@ fn impossible_combinations_name_place_and_remedy() {
             &["model.freeze={image: all, text: all}"],
             "model.freeze: expected something left to train, found both towers frozen whole",
         ),
+        (
+            &["loss.label_smoothing=1"],
+            "loss.label_smoothing: expected a share from 0 to below 1, found 1",
+        ),
+        (&["model.patch_dropout=-0.5"], "model.patch_dropout: expected a share from 0 to below 1"),
+        (
+            &["dist.timeout_s=0"],
+            "dist.timeout_s: expected from 1 to 604800 seconds (a week), found 0",
+        ),
+        (&["dist.heartbeat_s=0"], "dist.heartbeat_s: expected from 1 to 604800 seconds"),
         (&["name=a/b"], "name: expected a plain folder name"),
         (&["log.every.minutes=0"], "log.every: expected more than 0 minutes, found 0"),
     ];

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use configs::{Duration, RunConfig};
+use configs::{Duration, Micro, RunConfig};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +52,7 @@ fn overridden_keys_resolve_in_every_recipe() {
         let cfg = RunConfig::load(&path, &overrides).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!((cfg.name.as_str(), cfg.seed, cfg.optim.lr), ("other", 7, 1e-4));
         assert_eq!(cfg.duration, Duration::Steps(5000));
-        assert_eq!((cfg.batch.size, cfg.batch.micro), (64, Some(16)));
+        assert_eq!((cfg.batch.size, cfg.batch.micro), (64, Some(Micro::Count(16))));
         assert_eq!(cfg.data.train, ["a", "c"]);
         assert_eq!(cfg.data.shuffle.streams, configs::Streams::Count(4));
         assert_eq!(cfg.model.freeze.text, configs::FreezeTower::Blocks(2));
