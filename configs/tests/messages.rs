@@ -172,7 +172,7 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn impossible_combinations_name_place_and_remedy() {
-    let cases: [(&[&str], &str); 32] = [
+    let cases: [(&[&str], &str); 36] = [
         (
             &["batch.micro=7"],
             "batch.micro: expected a divisor of batch.size (64), so that the batch is cut into equal parts, found 7 (--set batch.micro=7)",

@@ -15,7 +15,7 @@ use crate::step::{Inputs, accumulate_gradients};
 use crate::{device, preflight, snapshot};
 use anyhow::{Result, ensure};
 use checkpoints::RunFolder;
-use configs::{Cadence, Duration, Init, RunConfig};
+use configs::{Cadence, Duration, Init, Micro, RunConfig};
 use data::{Loader, Shard};
 use std::time::Instant;
 
@@ -59,7 +59,10 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
         warmup < steps,
         "schedule.warmup_steps: expected fewer steps than the run has ({steps}), found {warmup}"
     );
-    let micro = cfg.batch.micro.unwrap_or(size);
+    let micro = match cfg.batch.micro {
+        Some(Micro::Count(micro)) => micro,
+        Some(Micro::Auto) | None => size,
+    };
 
     // 3. What the run leaves behind.
     let log = Log::open(folder.path(), &at, steps)?;

@@ -69,7 +69,7 @@ pub fn with_precision<T>(
     // with or without a graph and must not serve a pass of the other kind.
     let _guard = match precision {
         Precision::F32 => None,
-        Precision::Bf16 => Some(native::autocast_bf16(device)?),
+        Precision::Bf16 | _ => Some(native::autocast_bf16(device)?),
     };
     guarded("run the towers over a batch", body)
 }

@@ -4,6 +4,21 @@ use std::ffi::{c_char, c_int};
 use tch::Tensor;
 use torch_sys::C_tensor;
 
+/// `Store` of `c10d.cpp`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Store([u8; 0]);
+
+/// `Group` of `c10d.cpp`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Group([u8; 0]);
+
+/// `c10d::Reducer`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Reducer([u8; 0]);
+
 unsafe extern "C" {
     pub fn shim_error() -> *const c_char;
     pub fn shim_libtorch_version() -> *const c_char;
@@ -38,6 +53,57 @@ unsafe extern "C" {
     pub fn shim_autocast_leave(cuda: bool, was: bool) -> bool;
     pub fn shim_rng_state(cuda: bool, index: c_int, out: *mut *mut C_tensor) -> bool;
     pub fn shim_set_rng_state(cuda: bool, index: c_int, state: *const C_tensor) -> bool;
+
+    pub fn shim_store_connect(
+        host: *const c_char,
+        port: u16,
+        serve: bool,
+        world: usize,
+        timeout_ms: u64,
+        prefix: *const c_char,
+        out: *mut *mut Store,
+    ) -> bool;
+    pub fn shim_store_free(store: *mut Store);
+    pub fn shim_store_set(store: *mut Store, key: *const c_char, value: *const c_char) -> bool;
+    pub fn shim_store_get(
+        store: *mut Store,
+        key: *const c_char,
+        value: *mut c_char,
+        room: usize,
+    ) -> bool;
+    pub fn shim_group_new(
+        store: *mut Store,
+        rank: c_int,
+        world: c_int,
+        timeout_ms: u64,
+        host: *const c_char,
+        nccl: bool,
+        out: *mut *mut Group,
+    ) -> bool;
+    pub fn shim_group_free(group: *mut Group);
+    pub fn shim_group_all_reduce(group: *mut Group, sum: *const C_tensor) -> bool;
+    pub fn shim_group_all_reduce_min(group: *mut Group, least: *const C_tensor) -> bool;
+    pub fn shim_group_all_gather(
+        group: *mut Group,
+        rows: *const C_tensor,
+        all: *const C_tensor,
+    ) -> bool;
+    pub fn shim_group_broadcast(
+        group: *mut Group,
+        tensor: *const C_tensor,
+        root: c_int,
+        timeout_ms: u64,
+    ) -> bool;
+    pub fn shim_reducer_new(
+        group: *mut Group,
+        params: *const *const C_tensor,
+        len: usize,
+        bf16: bool,
+        out: *mut *mut Reducer,
+    ) -> bool;
+    pub fn shim_reducer_free(reducer: *mut Reducer);
+    pub fn shim_reducer_prepare(reducer: *mut Reducer) -> bool;
+    pub fn shim_reducer_settle(reducer: *mut Reducer) -> bool;
 }
 
 /// The pointers of a list of tensors, for the duration of one call.

@@ -5,12 +5,14 @@ mod autocast;
 mod backward;
 mod error;
 mod ffi;
+mod group;
 mod optim;
 mod rng;
 
 pub use autocast::{Autocast, autocast_bf16, autocast_is_on};
 pub use backward::{backward, clear_grads};
 pub use error::NativeError;
+pub use group::{ProcessGroup, Reducer, Store};
 pub use optim::{AdamWStep, fused_adamw, global_norm, scale};
 pub use rng::{rng_state, set_rng_state};
 

@@ -2,6 +2,8 @@
 // Every function returns false when libtorch threw; shim_error() then holds its message, without
 // the C++ backtrace. Tensors that are returned belong to the caller.
 
+#include "shim.hpp"
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/_foreach_add.h>
@@ -12,33 +14,10 @@
 #include <torch/version.h>
 
 #include <mutex>
-#include <string>
-#include <vector>
+
+thread_local std::string shim_last_error;
 
 namespace {
-
-thread_local std::string last_error;
-
-template <typename F> bool guarded(F body) {
-  try {
-    body();
-    return true;
-  } catch (const c10::Error &e) {
-    last_error = e.what_without_backtrace();
-  } catch (const std::exception &e) {
-    last_error = e.what();
-  } catch (...) {
-    last_error = "unknown C++ exception";
-  }
-  return false;
-}
-
-std::vector<at::Tensor> list(at::Tensor *const *tensors, size_t len) {
-  std::vector<at::Tensor> out;
-  out.reserve(len);
-  for (size_t i = 0; i < len; i++) out.push_back(*tensors[i]);
-  return out;
-}
 
 at::Generator generator(bool cuda, int index) {
   return cuda ? at::globalContext().defaultGenerator(at::Device(at::kCUDA, index))
@@ -48,9 +27,8 @@ at::Generator generator(bool cuda, int index) {
 } // namespace
 
 extern "C" {
-#define SHIM __attribute__((visibility("default")))
 
-SHIM const char *shim_error() { return last_error.c_str(); }
+SHIM const char *shim_error() { return shim_last_error.c_str(); }
 
 SHIM const char *shim_libtorch_version() { return TORCH_VERSION; }
 
