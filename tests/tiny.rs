@@ -61,10 +61,13 @@ pub fn batch() -> Batch {
         token_ids: Vec::try_from(ids.flatten(0, -1)).unwrap(),
         length: 9,
         products: vec![1, 2, 3, 4, 1, 6, 7, 8, 3, 10, 11, 12],
+        captions: (0..ROWS as u64).collect(),
         weights: vec![1.0, 1.0, 0.5, 1.0, 2.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0],
         samples: (0..rows.unsigned_abs())
             .map(|row| SampleId { shard: shard.clone(), row, product: None })
             .collect(),
+        numbers: (0..ROWS as u64).collect(),
+        epoch: 0,
     }
 }
 

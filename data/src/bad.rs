@@ -1,7 +1,7 @@
 //! Rows that cannot be used: why, how many, which, and when it is too many.
 
 use crate::{DataError, SampleId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
@@ -11,7 +11,7 @@ const MAX_WARNINGS: u64 = 10;
 const MAX_EXAMPLES: usize = 5;
 
 /// Why a row cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The picture is null or has no bytes.
@@ -40,7 +40,7 @@ impl fmt::Display for Cause {
 }
 
 /// What was read since opening.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Rows handed out.
     pub rows: u64,
@@ -48,6 +48,17 @@ pub struct Counts {
     pub bad: BTreeMap<Cause, u64>,
     /// Captions handed out that were cut to the context length.
     pub truncated: u64,
+}
+
+impl Counts {
+    /// Adds those of another process.
+    pub fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.truncated += other.truncated;
+        for (cause, rows) in &other.bad {
+            *self.bad.entry(*cause).or_default() += rows;
+        }
+    }
 }
 
 /// One unusable row.

@@ -38,10 +38,17 @@ pub struct Batch {
     pub length: usize,
     /// B stable hashes of the product ids. Rows with equal hashes are the same product.
     pub products: Vec<u64>,
+    /// B stable hashes of the captions' tokens. Rows with equal hashes have the same caption.
+    pub captions: Vec<u64>,
     /// B row weights; 1 where there is no weight column.
     pub weights: Vec<f32>,
     /// B names of rows.
     pub samples: Vec<SampleId>,
+    /// B numbers of the samples in the epoch, over all ranks: what follows from (seed, epoch,
+    /// number) alone is the same for any number of ranks.
+    pub numbers: Vec<u64>,
+    /// The epoch, from 0.
+    pub epoch: u64,
 }
 
 impl Batch {
@@ -76,6 +83,8 @@ pub struct EvalBatch {
     pub products: Vec<String>,
     /// B names of rows.
     pub samples: Vec<SampleId>,
+    /// Number of the batch in the pass over all ranks, from 0.
+    pub number: u64,
 }
 
 impl EvalBatch {

@@ -246,11 +246,16 @@ fn gather(samples: Vec<Sample>, size: usize, pad_id: i64) -> Gathered {
         token_ids,
         length,
         products: Vec::with_capacity(samples.len()),
+        captions: Vec::with_capacity(samples.len()),
         weights: Vec::with_capacity(samples.len()),
+        numbers: Vec::with_capacity(samples.len()),
+        epoch: samples.first().map_or(0, |sample| sample.epoch),
         samples: Vec::with_capacity(samples.len()),
     };
     let mut all_bad = Vec::new();
-    for Sample { pixels, weight, product, id, bad, .. } in samples {
+    for Sample { pixels, text, weight, product, id, number, bad, .. } in samples {
+        batch.captions.push(fingerprint(text.ids.iter().map(|id| id.cast_unsigned())));
+        batch.numbers.push(number);
         batch.pixels.extend_from_slice(&pixels);
         batch.products.push(product);
         batch.weights.push(weight);

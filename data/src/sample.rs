@@ -43,6 +43,9 @@ pub(crate) struct Sample {
     pub weight: f32,
     pub product: u64,
     pub id: SampleId,
+    /// [`Slot::number`] and [`Slot::epoch`].
+    pub number: u64,
+    pub epoch: u64,
     /// Unusable rows met before a usable one.
     pub bad: Vec<BadRow>,
 }
@@ -59,7 +62,8 @@ impl Recipe {
             match self.make(row, &mut rng) {
                 Ok((weight, text, pixels)) => {
                     let (product, id) = (product_hash(&row.id), row.id.clone());
-                    return Ok(Sample { pixels, text, weight, product, id, bad });
+                    let (number, epoch) = (slot.number, slot.epoch);
+                    return Ok(Sample { pixels, text, weight, product, id, number, epoch, bad });
                 }
                 Err((cause, detail)) => {
                     bad.push(BadRow { cause, detail, id: row.id.clone(), row: row.number });

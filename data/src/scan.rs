@@ -7,7 +7,7 @@ use crate::pipeline::{Emitter, Pipeline, Plan};
 use crate::reader::{RawImage, RawRow, Reader};
 use crate::sample::{Unusable, decode_row, unusable_picture, usable_captions};
 use crate::shards::Shards;
-use crate::{Counts, DataError, Encoded, EvalBatch, Preprocessor, SampleId, Tokenizer};
+use crate::{Counts, DataError, Encoded, EvalBatch, Preprocessor, SampleId, Shard, Tokenizer};
 use configs::{Columns, Workers};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -35,6 +35,9 @@ pub struct ScanOptions {
     pub prefetch: usize,
     /// Which captions to give.
     pub captions: Captions,
+    /// This process's part: of every `world` batches in a row, the one at `rank`. The others are
+    /// neither decoded nor given.
+    pub shard: Shard,
     /// Give only the first row of each product that has a picture (and, unless
     /// [`Captions::None`], a caption); later rows of the product are not decoded.
     pub distinct_products: bool,
@@ -51,6 +54,7 @@ impl Default for ScanOptions {
             workers: Workers::Auto,
             prefetch: 4,
             captions: Captions::First,
+            shard: Shard::WHOLE,
             distinct_products: false,
             max_bad_fraction: 0.01,
         }
@@ -63,6 +67,8 @@ pub struct Scan {
     num_rows: u64,
     ledger: Ledger,
     counts: Counts,
+    next_number: u64,
+    world: u64,
     done: bool,
 }
 
@@ -101,13 +107,12 @@ impl Scan {
         }
         let shards = Arc::new(Shards::open(paths, columns)?);
         let num_rows = shards.num_rows;
-        let ledger = Ledger::new(options.max_bad_fraction, num_rows)?;
+        let ledger = Ledger::new(options.max_bad_fraction, num_rows / options.shard.world as u64)?;
         let (size, pad_id, picture) = (picture.size, tokenizer.pad_id(), picture.clone());
-        let (batch, captions, distinct) =
-            (options.batch, options.captions, options.distinct_products);
+        let (captions, how) = (options.captions, options.clone());
         let pipeline = Pipeline::start(
             Plan { workers: options.workers, ahead: options.prefetch },
-            move |out| read(&shards, batch, captions, distinct, out),
+            move |out| read(&shards, &how, out),
             move |row: RawRow| {
                 let number = row.number;
                 let id = row.id.clone();
@@ -116,7 +121,15 @@ impl Scan {
             },
             move |rows| gather(rows, size, pad_id),
         )?;
-        Ok(Self { pipeline, num_rows, ledger, counts: Counts::default(), done: false })
+        Ok(Self {
+            pipeline,
+            num_rows,
+            ledger,
+            counts: Counts::default(),
+            next_number: options.shard.rank as u64,
+            world: options.shard.world as u64,
+            done: false,
+        })
     }
 
     /// Rows of all shards.
@@ -136,7 +149,7 @@ impl Scan {
 
     fn advance(&mut self) -> Option<Result<EvalBatch, DataError>> {
         loop {
-            let Gathered { batch, bad, truncated } = match self.pipeline.next() {
+            let Gathered { mut batch, bad, truncated } = match self.pipeline.next() {
                 Some(Ok(gathered)) => gathered,
                 Some(Err(error)) => return Some(Err(error)),
                 None => {
@@ -144,6 +157,8 @@ impl Scan {
                     return self.ledger.check(looked_at).err().map(Err);
                 }
             };
+            batch.number = self.next_number;
+            self.next_number += self.world;
             for row in &bad {
                 if let Err(error) = self.ledger.add(row, &mut self.counts) {
                     return Some(Err(error));
@@ -172,14 +187,26 @@ impl Iterator for Scan {
     }
 }
 
-/// Reads all rows in order and sends them in groups.
+/// Reads all rows in order and sends this process's groups of them.
 fn read(
     shards: &Arc<Shards>,
-    batch: usize,
-    captions: Captions,
-    distinct: bool,
+    options: &ScanOptions,
     out: &mut Emitter<RawRow>,
 ) -> Result<(), DataError> {
+    let ScanOptions { batch, captions, distinct_products: distinct, shard, .. } = *options;
+    let mut number = 0;
+    let mut send = |rows: Vec<RawRow>| {
+        let ours = number % shard.world == shard.rank;
+        number += 1;
+        if !ours {
+            return true;
+        }
+        let wanted = out.wait();
+        if wanted {
+            out.send(rows);
+        }
+        wanted
+    };
     // One reader goes through everything: it may keep any row group open.
     let mut reader = Reader::new(shards.clone(), u64::MAX);
     let mut seen = HashSet::new();
@@ -195,16 +222,15 @@ fn read(
             })?;
             first += segment.rows;
             while rows.len() >= batch {
-                if !out.wait() {
+                let rest = rows.split_off(batch);
+                if !send(std::mem::replace(&mut rows, rest)) {
                     return Ok(());
                 }
-                let rest = rows.split_off(batch);
-                out.send(std::mem::replace(&mut rows, rest));
             }
         }
     }
-    if !rows.is_empty() && out.wait() {
-        out.send(rows);
+    if !rows.is_empty() {
+        send(rows);
     }
     Ok(())
 }
@@ -264,6 +290,7 @@ fn gather(rows: Vec<Result<Item, BadRow>>, size: usize, pad_id: i64) -> Gathered
         captions: Vec::new(),
         products: Vec::new(),
         samples: Vec::new(),
+        number: 0,
     };
     for (index, item) in items.into_iter().enumerate() {
         batch.pixels.extend_from_slice(&item.pixels);

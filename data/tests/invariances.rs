@@ -1,8 +1,8 @@
 //! The same batches whatever the number of processes, workers and interruptions.
 
-use crate::support::{config, open, row, shards, write};
+use crate::support::{config, open, row, shards, tokenizer, write};
 use configs::{Augment, Streams, Workers};
-use data::{Batch, Cursor, Loader, Shard};
+use data::{Batch, Cursor, Loader, Preprocessor, Scan, ScanOptions, Shard};
 use std::collections::BTreeSet;
 
 const START: Cursor = Cursor { epoch: 0, batch: 0 };
@@ -11,8 +11,9 @@ fn take(loader: &mut Loader, count: usize) -> Vec<Batch> {
     (0..count).map(|_| loader.next().unwrap()).collect()
 }
 
-/// What makes a sample: its row, pixels, token ids without padding, weight and product.
-type Content = (String, Vec<u8>, Vec<i64>, f32, u64);
+/// What makes a sample: its row, pixels, token ids without padding, weight, product, caption and
+/// number.
+type Content = (String, Vec<u8>, Vec<i64>, f32, [u64; 3]);
 
 fn contents(batch: &Batch) -> Vec<Content> {
     let area = batch.size * batch.size * 3;
@@ -23,7 +24,8 @@ fn contents(batch: &Batch) -> Vec<Content> {
             assert!(ids[end..].iter().all(|&id| id == 305), "padding after the end token");
             ids.truncate(end + 1);
             let pixels = batch.pixels[i * area..(i + 1) * area].to_vec();
-            (batch.samples[i].to_string(), pixels, ids, batch.weights[i], batch.products[i])
+            let keys = [batch.products[i], batch.captions[i], batch.numbers[i]];
+            (batch.samples[i].to_string(), pixels, ids, batch.weights[i], keys)
         })
         .collect()
 }
@@ -83,6 +85,28 @@ fn global_batches_are_equal_for_world_1_2_4() {
             let parts = ranks.iter_mut().flat_map(|rank| contents(&rank.next().unwrap()));
             assert_eq!(&parts.collect::<Vec<_>>(), expected, "world {world}");
         }
+    }
+}
+
+#[test]
+fn a_scan_shared_by_ranks_gives_the_same_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cfg = config(shards(dir.path(), 103));
+    cfg.max_bad_fraction = 1.0;
+    let scan = |rank, world| {
+        let options = ScanOptions { batch: 7, shard: Shard { rank, world }, ..Default::default() };
+        let picture = Preprocessor::clip(8);
+        Scan::open(&cfg.train, &cfg.columns, tokenizer(), &picture, &options)
+            .unwrap()
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap()
+    };
+    let whole = scan(0, 1);
+    assert_eq!(whole.iter().map(|b| b.number).collect::<Vec<_>>(), (0..15).collect::<Vec<_>>());
+    for world in [2, 4] {
+        let mut parts: Vec<_> = (0..world).flat_map(|rank| scan(rank, world)).collect();
+        parts.sort_by_key(|batch| batch.number);
+        assert!(parts == whole, "world {world}");
     }
 }
 

@@ -1,30 +1,33 @@
 //! When something that happens every so often is due.
 
 use configs::Cadence;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// One thing's cadence and when it last happened.
 #[derive(Debug)]
 pub struct Due {
     every: Cadence,
-    last: Instant,
+    last: Duration,
 }
 
 impl Due {
-    /// Counts from now.
+    /// Counts from the start of the run's clock.
     pub fn new(every: Cadence) -> Self {
-        Self { every, last: Instant::now() }
+        Self { every, last: Duration::ZERO }
     }
 
-    /// Whether it is due after `done` of `steps` optimiser steps. Always after the last.
-    pub fn after(&mut self, done: u64, steps: u64) -> bool {
+    /// Whether it is due after `done` of `steps` optimiser steps, at `now` on the run's clock. Always
+    /// after the last.
+    pub fn after(&mut self, done: u64, steps: u64, now: Duration) -> bool {
         let due = done == steps
             || match self.every {
                 Cadence::Steps(every) => done.is_multiple_of(every.max(1)),
-                Cadence::Minutes(every) => self.last.elapsed().as_secs_f64() >= every * 60.0,
+                Cadence::Minutes(every) => {
+                    now.saturating_sub(self.last).as_secs_f64() >= every * 60.0
+                }
             };
         if due {
-            self.last = Instant::now();
+            self.last = now;
         }
         due
     }
@@ -37,12 +40,6 @@ impl Due {
             Cadence::Minutes(_) => false,
         };
         done == 0 || done == steps || multiple
-    }
-
-    /// Makes the last occurrence lie `ago` in the past.
-    #[cfg(test)]
-    fn backdate(&mut self, ago: Duration) {
-        self.last = Instant::now().checked_sub(ago).unwrap_or(self.last);
     }
 }
 
@@ -63,7 +60,7 @@ mod tests {
     #[test]
     fn steps_come_on_multiples_and_at_the_end() {
         let mut due = Due::new(Cadence::Steps(4));
-        let fired: Vec<u64> = (1..=10).filter(|&done| due.after(done, 10)).collect();
+        let fired: Vec<u64> = (1..=10).filter(|&done| due.after(done, 10, Duration::ZERO)).collect();
         assert_eq!(fired, [4, 8, 10]);
         let owed: Vec<u64> = (0..=10).filter(|&done| due.owed(done, 10)).collect();
         assert_eq!(owed, [0, 4, 8, 10]);
@@ -72,10 +69,11 @@ mod tests {
     #[test]
     fn minutes_count_from_the_last_time() {
         let mut due = Due::new(Cadence::Minutes(30.0));
-        assert!(!due.after(1, 10));
-        due.backdate(Duration::from_secs(1801));
-        assert!(due.after(2, 10));
-        assert!(!due.after(3, 10));
+        let after = |due: &mut Due, seconds| due.after(1, 10, Duration::from_secs(seconds));
+        assert!(!after(&mut due, 1799));
+        assert!(after(&mut due, 1801));
+        assert!(!after(&mut due, 3600));
+        assert!(after(&mut due, 3601));
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! Retrieval over held-out products: embeds them with the model and hands the matrices to `eval`.
 
+use crate::dist::Group;
 use crate::model::Clip;
 use crate::model_dir::ModelDir;
 use crate::step::{pixels, token_ids, with_precision};
 use anyhow::{Context, Result, ensure};
 use configs::{Columns, Precision, RunConfig, Workers};
-use data::{Captions, Scan, ScanOptions};
+use data::{Captions, Scan, ScanOptions, Shard};
 use eval::{Embeddings, Qrels, Ranking, Report, SearchOptions, Subject};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tch::{Kind, Tensor};
+use tch::Kind;
 
 /// What to evaluate on.
 #[derive(Clone, Debug)]
@@ -62,18 +64,20 @@ pub struct Evaluation {
     pub warnings: Vec<String>,
 }
 
-/// One picture and one caption of every product, embedded.
-#[derive(Debug)]
-struct Items {
-    /// Pictures by product id.
-    image: Embeddings,
-    /// First captions by product id.
-    text: Embeddings,
+/// What one rank embedded of the set: whole batches of it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Part {
+    /// Number in the set and products of each batch.
+    batches: Vec<(u64, Vec<String>)>,
     /// Rows that could not be used, a few lines per cause.
     warnings: Vec<String>,
+    /// Pictures [rows, D], then captions [rows, D].
+    #[serde(skip)]
+    vectors: [Vec<f32>; 2],
 }
 
-/// Text->image and image->text retrieval over all distinct products of `set`.
+/// Text->image and image->text retrieval over all distinct products of `set`, which the ranks embed
+/// together. `None` on all ranks but the first.
 ///
 /// # Errors
 /// When the shards cannot be read, hold no product, or a cut-off exceeds the number of products.
@@ -82,63 +86,28 @@ pub fn evaluate(
     model_dir: &ModelDir,
     set: &EvalSet,
     subject: Subject,
+    group: &Group,
     progress: impl FnMut(usize),
-) -> Result<Evaluation> {
-    let items = embed(model, model_dir, set, progress)?;
-    let qrels = Qrels::new(items.image.ids().iter().map(|id| (id.as_str(), id.as_str(), 1)))?;
-    let max_k = set.k.iter().copied().max().unwrap_or(1);
-    let pool = items.image.len();
-    let depth = set.run_depth.map(|depth| depth.max(max_k).min(pool));
-    let options = SearchOptions::new(depth.unwrap_or_else(|| eval::run_depth(pool, pool, max_k)));
-    let mut tasks = BTreeMap::new();
-    let mut rankings = BTreeMap::new();
-    for (name, queries, pool) in
-        [("text_to_image", &items.text, &items.image), ("image_to_text", &items.image, &items.text)]
-    {
-        let ranking = eval::search(queries, pool, &qrels, &options)?;
-        tasks.insert(name.to_owned(), eval::evaluate(&ranking, &set.k)?);
-        rankings.insert(name.to_owned(), ranking);
+) -> Result<Option<Evaluation>> {
+    let part = embed(model, model_dir, set, group.shard(), progress)?;
+    let headers = group.gather_bytes(serde_json::to_vec(&part)?)?;
+    let mut sides = Vec::new();
+    for vectors in &part.vectors {
+        let bytes = vectors.iter().flat_map(|x| x.to_le_bytes()).collect();
+        sides.push(group.gather_bytes(bytes)?);
     }
-    Ok(Evaluation { report: Report::new(subject, tasks)?, rankings, warnings: items.warnings })
-}
-
-/// Embeds the first row of every product: its picture and its first caption.
-///
-/// # Errors
-/// When the shards cannot be read or hold no usable row.
-fn embed(
-    model: &Clip,
-    model_dir: &ModelDir,
-    set: &EvalSet,
-    mut progress: impl FnMut(usize),
-) -> Result<Items> {
-    let options = ScanOptions {
-        batch: set.batch,
-        captions: Captions::First,
-        distinct_products: true,
-        workers: set.workers,
-        max_bad_fraction: set.max_bad_fraction,
-        ..ScanOptions::default()
-    };
-    let tokenizer = model_dir.tokenizer.clone();
-    let mut scan = Scan::open(&set.items, &set.columns, tokenizer, &model_dir.picture, &options)?;
-    let device = model.device();
-    let (mut ids, mut image, mut text) = (Vec::new(), Vec::new(), Vec::new());
-    for batch in scan.by_ref() {
-        let batch = batch?;
-        let pixels_bhwc = pixels(&batch.pixels, batch.len(), batch.size, device);
-        let ids_bt = token_ids(&batch.token_ids, batch.length, device);
-        let (image_bd, text_bd) = tch::no_grad(|| {
-            with_precision(set.precision, device, || {
-                (model.encode_image(&pixels_bhwc), model.encode_text(&ids_bt))
-            })
-        })?;
-        append(&mut image, &image_bd)?;
-        append(&mut text, &text_bd)?;
-        ids.extend(batch.products);
-        progress(ids.len());
+    if !group.leads() {
+        return Ok(None);
     }
-    let warnings = scan.drain_warnings();
+    let mut parts = Vec::new();
+    for (rank, header) in headers.iter().enumerate() {
+        let vectors = [&sides[0][rank], &sides[1][rank]].map(|bytes| {
+            let (floats, _) = bytes.as_chunks::<4>();
+            floats.iter().map(|x| f32::from_le_bytes(*x)).collect()
+        });
+        parts.push(Part { vectors, ..serde_json::from_slice(header)? });
+    }
+    let (ids, [image, text], warnings) = assemble(parts, usize::try_from(model.spec.projection_dim)?);
     ensure!(
         !ids.is_empty(),
         "no usable row in `{}`: {}",
@@ -149,10 +118,88 @@ fn embed(
     let named = |values| {
         Embeddings::normalised(ids.clone(), width, values).context("the model's embeddings")
     };
-    Ok(Items { image: named(image)?, text: named(text)?, warnings })
+    let (image, text) = (named(image)?, named(text)?);
+    let qrels = Qrels::new(ids.iter().map(|id| (id.as_str(), id.as_str(), 1)))?;
+    let max_k = set.k.iter().copied().max().unwrap_or(1);
+    let pool = image.len();
+    let depth = set.run_depth.map(|depth| depth.max(max_k).min(pool));
+    let options = SearchOptions::new(depth.unwrap_or_else(|| eval::run_depth(pool, pool, max_k)));
+    let mut tasks = BTreeMap::new();
+    let mut rankings = BTreeMap::new();
+    for (name, queries, pool) in
+        [("text_to_image", &text, &image), ("image_to_text", &image, &text)]
+    {
+        let ranking = eval::search(queries, pool, &qrels, &options)?;
+        tasks.insert(name.to_owned(), eval::evaluate(&ranking, &set.k)?);
+        rankings.insert(name.to_owned(), ranking);
+    }
+    Ok(Some(Evaluation { report: Report::new(subject, tasks)?, rankings, warnings }))
 }
 
-fn append(values: &mut Vec<f32>, rows_bd: &Tensor) -> Result<()> {
-    values.extend(Vec::<f32>::try_from(rows_bd.to_kind(Kind::Float).flatten(0, -1))?);
-    Ok(())
+/// Puts the batches of all ranks into the order of the set: product ids, vectors, warnings.
+fn assemble(parts: Vec<Part>, width: usize) -> (Vec<String>, [Vec<f32>; 2], Vec<String>) {
+    let mut batches = Vec::new();
+    for part in &parts {
+        let mut row = 0;
+        for (number, ids) in &part.batches {
+            batches.push((*number, ids, row, part));
+            row += ids.len();
+        }
+    }
+    batches.sort_by_key(|(number, ..)| *number);
+    let mut ids = Vec::new();
+    let mut sides = [Vec::new(), Vec::new()];
+    for (_, of_batch, row, part) in batches {
+        for (side, vectors) in sides.iter_mut().zip(&part.vectors) {
+            side.extend_from_slice(&vectors[row * width..(row + of_batch.len()) * width]);
+        }
+        ids.extend(of_batch.iter().cloned());
+    }
+    (ids, sides, parts.into_iter().flat_map(|part| part.warnings).collect())
+}
+
+/// Embeds this rank's share of the products: the picture and first caption of each one's first row.
+///
+/// # Errors
+/// When the shards cannot be read.
+fn embed(
+    model: &Clip,
+    model_dir: &ModelDir,
+    set: &EvalSet,
+    shard: Shard,
+    mut progress: impl FnMut(usize),
+) -> Result<Part> {
+    let options = ScanOptions {
+        batch: set.batch,
+        shard,
+        captions: Captions::First,
+        distinct_products: true,
+        workers: set.workers,
+        max_bad_fraction: set.max_bad_fraction,
+        ..ScanOptions::default()
+    };
+    let tokenizer = model_dir.tokenizer.clone();
+    let mut scan = Scan::open(&set.items, &set.columns, tokenizer, &model_dir.picture, &options)?;
+    let device = model.device();
+    let mut part = Part::default();
+    let mut done = 0;
+    for batch in scan.by_ref() {
+        let batch = batch?;
+        let pixels_bhwc = pixels(&batch.pixels, batch.len(), batch.size, device);
+        let ids_bt = token_ids(&batch.token_ids, batch.length, device);
+        let sides_bd = tch::no_grad(|| {
+            with_precision(set.precision, device, || {
+                [model.encode_image(&pixels_bhwc), model.encode_text(&ids_bt)]
+            })
+        })?;
+        for (vectors, side_bd) in part.vectors.iter_mut().zip(sides_bd) {
+            let flat = side_bd.to_kind(Kind::Float).flatten(0, -1);
+            vectors.extend(Vec::<f32>::try_from(flat)?);
+        }
+        done += batch.len();
+        part.batches.push((batch.number, batch.products));
+        progress(done);
+    }
+    part.warnings = scan.drain_warnings();
+    Ok(part)
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod device;
+pub mod dist;
 mod due;
 mod evaluate;
 mod guard;
@@ -23,8 +24,7 @@ pub mod tensors;
 pub use evaluate::{EvalSet, evaluate};
 pub use model_dir::ModelDir;
 pub use optim::AdamW;
-pub use outputs::{CLEAN, Outputs};
-pub use progress::Progress;
+pub use outputs::{CLEAN, Finished};
 pub use resume::Resume;
 pub use run::train;
 pub use schedule::learning_rate;

@@ -1,12 +1,12 @@
-//! What a run leaves behind: its folder with checkpoints, evaluation reports and figures.
+//! What a run leaves behind: its folder with checkpoints, evaluation reports and figures. The first
+//! rank writes it; the others take part in what needs all of them.
 
+use crate::dist::Group;
 use crate::evaluate::{EvalSet, evaluate};
-use crate::log::Log;
-use crate::model::Clip;
-use crate::model_dir::ModelDir;
-use crate::optim::AdamW;
+use crate::log::{Log, StepClock, StepReport};
 use crate::progress::{Best, Measured, Progress};
-use crate::{device, snapshot};
+use crate::snapshot::{self, State};
+use crate::device;
 use anyhow::{Context, Result};
 use checkpoints::RunFolder;
 use configs::{Clean, RunConfig};
@@ -18,41 +18,72 @@ use std::path::{Path, PathBuf};
 /// Key of a manifest's `meta` that says how captions were cleaned, which evaluation has to repeat.
 pub const CLEAN: &str = "clean";
 
-/// A run's folder and the log of what goes into it.
+/// What a run leaves behind, and how it is evaluated.
 #[derive(Debug)]
-pub struct Outputs {
-    /// Bar, lines and `metrics.jsonl`.
-    pub log: Log,
-    folder: RunFolder,
+pub struct Outputs<'a> {
+    group: &'a Group,
     set: Option<EvalSet>,
-    keep: usize,
     best_metric: String,
     clean: Clean,
-    last: Option<(u64, Report)>,
     saved: Option<u64>,
+    written: Option<Written>,
 }
 
-impl Outputs {
-    /// Stores the resolved configuration in the folder.
+/// The folder and the log, on the first rank.
+#[derive(Debug)]
+struct Written {
+    folder: RunFolder,
+    log: Log,
+    keep: usize,
+    last: Option<(u64, Report)>,
+}
+
+/// What is left of a run that has ended, on the first rank.
+#[derive(Debug)]
+pub struct Finished {
+    folder: PathBuf,
+    last: Option<(u64, Report)>,
+}
+
+impl<'a> Outputs<'a> {
+    /// Stores the resolved configuration in the folder, which the first rank has.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn new(cfg: &RunConfig, folder: RunFolder, log: Log, set: Option<EvalSet>) -> Result<Self> {
-        let header = format!(
-            "# vlclip {}, libtorch {}, {}, 1 process\n",
-            env!("CARGO_PKG_VERSION"),
-            native::libtorch_version(),
-            device::name(device::pick(cfg.device)?),
-        );
-        let yaml = header + &cfg.to_yaml()?;
-        checkpoints::replace_file(&folder.path().join("config.yaml"), yaml.as_bytes())?;
-        let (keep, best_metric) = (cfg.checkpoint.keep, cfg.checkpoint.best.clone());
-        let clean = cfg.data.text.clean;
-        Ok(Self { log, folder, set, keep, best_metric, clean, last: None, saved: None })
+    pub fn new(
+        cfg: &RunConfig,
+        folder: Option<RunFolder>,
+        group: &'a Group,
+        at: &Progress,
+        steps: u64,
+    ) -> Result<Self> {
+        let written = folder.map(|folder| -> Result<Written> {
+            let header = format!(
+                "# vlclip {}, libtorch {}, {}, {}\n",
+                env!("CARGO_PKG_VERSION"),
+                native::libtorch_version(),
+                device::name(device::pick(cfg.device, 0)?),
+                group.describe(),
+            );
+            let yaml = header + &cfg.to_yaml()?;
+            checkpoints::replace_file(&folder.path().join("config.yaml"), yaml.as_bytes())?;
+            let log = Log::open(folder.path(), at, steps)?;
+            Ok(Written { folder, log, keep: cfg.checkpoint.keep, last: None })
+        });
+        Ok(Self {
+            group,
+            set: EvalSet::of(cfg),
+            best_metric: cfg.checkpoint.best.clone(),
+            clean: cfg.data.text.clean,
+            saved: None,
+            written: written.transpose()?,
+        })
     }
 
     /// Says what is about to run.
-    pub fn announce(&self, model: &Clip, loader: &Loader, at: &Progress, steps: u64) {
+    pub fn announce(&self, state: &State, loader: &Loader, steps: u64) {
+        let Some(written) = &self.written else { return };
+        let State { model, at, .. } = state;
         let count = |learns: bool| -> usize {
             model
                 .params()
@@ -61,62 +92,76 @@ impl Outputs {
                 .map(|p| p.value.numel())
                 .sum()
         };
-        self.log.say(&format!(
-            "{} rows, {} batches an epoch; {:.1}M parameters, {:.1}M of them learn; {}; steps {} \
-             to {steps}; {}",
+        written.log.say(&format!(
+            "{} rows, {} batches an epoch; {:.1}M parameters, {:.1}M of them learn; {}, {}; steps \
+             {} to {steps}; {}",
             loader.num_rows(),
             loader.batches_per_epoch(),
             count(false) as f64 / 1e6,
             count(true) as f64 / 1e6,
+            self.group.describe(),
             device::name(model.device()),
             at.step,
-            self.folder.path().display(),
+            written.folder.path().display(),
         ));
     }
 
     /// A line that the user should read.
+    pub fn say(&self, line: &str) {
+        match &self.written {
+            Some(written) => written.log.say(line),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// A line about something wrong.
     pub fn warn(&self, line: &str) {
-        self.log.say(&format!("warning: {line}"));
+        self.say(&format!("warning: {line}"));
+    }
+
+    /// Reports a stretch of steps and what it cost.
+    ///
+    /// # Errors
+    /// When `metrics.jsonl` cannot be written.
+    pub fn log_step(&mut self, report: &StepReport, clock: &StepClock) -> Result<()> {
+        match &mut self.written {
+            Some(written) => Ok(written.log.step(report, clock)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves the bar.
+    pub fn advance(&self, step: u64) {
+        if let Some(written) = &self.written {
+            written.log.advance(step);
+        }
     }
 
     /// Evaluates retrieval, writes the report, and says whether it is the best so far. Without an
-    /// `eval` section nothing is the best.
+    /// `eval` section nothing is the best. A collective: every rank must call it.
     ///
     /// # Errors
     /// When the evaluation data is unusable or the report cannot be written.
-    pub fn evaluate(
-        &mut self,
-        model: &Clip,
-        model_dir: &ModelDir,
-        at: &mut Progress,
-    ) -> Result<bool> {
+    pub fn evaluate(&mut self, state: &mut State) -> Result<bool> {
+        let State { model, model_dir, at, .. } = state;
         let Some(set) = &self.set else { return Ok(false) };
+        self.group.doing("evaluating");
+        let folder = self.written.as_ref().map(|written| written.folder.path().display());
         let subject = Subject {
-            model: format!("{} at step {}", self.folder.path().display(), at.step),
+            model: folder.map_or(String::new(), |folder| format!("{folder} at step {}", at.step)),
             data: set.items.join(", "),
             command: std::env::args().collect::<Vec<_>>().join(" "),
             ..Subject::default()
         };
-        let found = evaluate(model, model_dir, set, subject, |_| ())?;
-        found.warnings.iter().for_each(|line| self.warn(line));
-        let dir = self.report_dir(at.step);
-        found.report.write(&dir, &found.rankings)?;
-        let mut values = Map::new();
-        for name in found.report.metric_names() {
-            let value = found.report.metric(&name).unwrap_or(f64::NAN);
-            values.insert(name, value.into());
-        }
-        self.log.eval(at.step, values)?;
-        let metric = &self.best_metric;
-        let of = Measured { metric: metric.clone(), items: set.items.clone() };
-        let value = found.report.metric(metric).with_context(|| {
-            format!(
-                "checkpoint.best: no metric `{metric}`; there are `{}`",
-                found.report.metric_names().join("`, `")
-            )
+        let of = Measured { metric: self.best_metric.clone(), items: set.items.clone() };
+        let found = evaluate(model, model_dir, set, subject, self.group, |_| ())?;
+        let value = self.group.led(|| {
+            let (written, found) = self.written.as_mut().zip(found).context("the first rank")?;
+            for line in &found.warnings {
+                written.log.say(&format!("warning: {line}"));
+            }
+            written.report(at.step, found.report, &found.rankings, &of.metric)
         })?;
-        self.log.say(&format!("step {} {metric} {value:.4}", at.step));
-        self.last = Some((at.step, found.report));
         at.evaluated = Some(at.step);
         // The baseline, at step 0, has no checkpoint: it only sets the mark.
         let former = at.best.as_ref().filter(|best| best.of == of);
@@ -128,33 +173,36 @@ impl Outputs {
     }
 
     /// Saves a checkpoint of this step, unless it is already there, marks the best one, and removes
-    /// old ones.
+    /// old ones. A collective: every rank must call it.
     ///
     /// # Errors
     /// When it cannot be written; what was saved before stays as it is.
-    pub fn save(
-        &mut self,
-        model: &Clip,
-        model_dir: &ModelDir,
-        optim: &AdamW,
-        at: &Progress,
-    ) -> Result<()> {
+    pub fn save(&mut self, state: &State) -> Result<()> {
+        self.group.doing("waiting for rank 0 to save");
+        let group = self.group;
+        group.led(|| self.write(state))
+    }
+
+    /// [`Outputs::save`] by the first rank alone.
+    fn write(&mut self, state: &State) -> Result<()> {
+        let Some(written) = &mut self.written else { return Ok(()) };
+        let at = &state.at;
         if self.saved == Some(at.step) {
             return Ok(());
         }
         let meta = Map::from_iter([(CLEAN.to_owned(), serde_json::to_value(self.clean)?)]);
-        self.folder
-            .save_step_with(at.step, meta, |dir| snapshot::write(dir, model_dir, model, optim, at))
-            .with_context(|| {
+        written.folder.save_step_with(at.step, meta, |dir| snapshot::write(dir, state)).with_context(
+            || {
                 format!(
                     "cannot save step {} in `{}`; earlier checkpoints are untouched",
                     at.step,
-                    self.folder.path().display()
+                    written.folder.path().display()
                 )
-            })?;
+            },
+        )?;
         self.saved = Some(at.step);
-        self.mark_best(at)?;
-        self.folder.prune(self.keep)?;
+        written.mark_best(at)?;
+        written.folder.prune(written.keep)?;
         Ok(())
     }
 
@@ -163,60 +211,101 @@ impl Outputs {
     /// # Errors
     /// When the mark cannot be written.
     pub fn mark_best(&self, at: &Progress) -> Result<()> {
-        let Some(Best { step, .. }) = at.best else { return Ok(()) };
-        if self.folder.step_path(step).is_dir() && self.folder.best()? != Some(step) {
-            self.folder.mark_best(step)?;
-        }
-        Ok(())
+        self.written.as_ref().map_or(Ok(()), |written| written.mark_best(at))
     }
 
-    /// Passes `result` on. If it is an error, which ends the run, what was reached is saved first;
-    /// the error stays the one that is reported.
+    /// Passes `result` on. If it is an error, which ends the run, the first rank saves what was
+    /// reached first; the error stays the one that is reported.
     ///
     /// # Errors
     /// That of `result`.
     pub fn rescue<T, E: Into<anyhow::Error>>(
         &mut self,
         result: Result<T, E>,
-        model: &Clip,
-        model_dir: &ModelDir,
-        optim: &AdamW,
-        at: &Progress,
+        state: &State,
     ) -> Result<T> {
         result.map_err(|error| {
-            if at.step > 0
-                && let Err(unsaved) = self.save(model, model_dir, optim, at)
+            let error = error.into();
+            self.group.fail(&error);
+            if state.at.step > 0
+                && let Err(unsaved) = self.write(state)
             {
                 self.warn(&format!("{unsaved:#}"));
             }
-            error.into()
+            error
         })
     }
 
-    /// Says how the run ended.
+    /// Says how the run ended. A collective: every rank must call it. `None` on all ranks but the
+    /// first.
     ///
     /// # Errors
     /// When a report of the run cannot be read back.
-    pub fn finish(mut self, at: &Progress, steps: u64, counts: Counts) -> Result<Self> {
-        self.log.finish();
+    pub fn finish(self, at: &Progress, steps: u64, counts: &Counts) -> Result<Option<Finished>> {
+        let counts = self.group.gather_bytes(serde_json::to_vec(counts)?)?;
+        let Some(mut written) = self.written else { return Ok(None) };
+        let mut all = Counts::default();
+        for counts in &counts {
+            all.add(&serde_json::from_slice(counts)?);
+        }
+        written.log.finish();
         let evaluated = self.set.is_none() || at.evaluated == Some(at.step);
         let how = if at.step == steps && evaluated { "finished" } else { "stopped" };
         let bad: Vec<String> =
-            counts.bad.iter().map(|(cause, rows)| format!("{rows} bad rows: {cause}")).collect();
+            all.bad.iter().map(|(cause, rows)| format!("{rows} bad rows: {cause}")).collect();
         let bad = if bad.is_empty() { "no bad rows".to_owned() } else { bad.join(", ") };
-        self.log.say(&format!(
+        written.log.say(&format!(
             "{how} after step {} of {steps}; {} captions cut to the context length, {bad}",
-            at.step, counts.truncated
+            at.step, all.truncated
         ));
-        if self.last.is_none() {
-            self.last = self.stored_report(at.step)?.map(|report| (at.step, report));
+        let folder = written.folder.path().to_owned();
+        if written.last.is_none() {
+            written.last = stored_report(&folder, at.step)?.map(|report| (at.step, report));
         }
-        Ok(self)
+        Ok(Some(Finished { folder, last: written.last }))
+    }
+}
+
+impl Written {
+    /// Writes a report and its figures; gives the metric that marks the best.
+    fn report(
+        &mut self,
+        step: u64,
+        report: Report,
+        rankings: &std::collections::BTreeMap<String, eval::Ranking>,
+        metric: &str,
+    ) -> Result<f64> {
+        report.write(&report_dir(self.folder.path(), step), rankings)?;
+        let mut values = Map::new();
+        for name in report.metric_names() {
+            let value = report.metric(&name).unwrap_or(f64::NAN);
+            values.insert(name, value.into());
+        }
+        self.log.eval(step, values)?;
+        let value = report.metric(metric).with_context(|| {
+            format!(
+                "checkpoint.best: no metric `{metric}`; there are `{}`",
+                report.metric_names().join("`, `")
+            )
+        })?;
+        self.log.say(&format!("step {step} {metric} {value:.4}"));
+        self.last = Some((step, report));
+        Ok(value)
     }
 
+    fn mark_best(&self, at: &Progress) -> Result<()> {
+        let Some(Best { step, .. }) = at.best else { return Ok(()) };
+        if self.folder.step_path(step).is_dir() && self.folder.best()? != Some(step) {
+            self.folder.mark_best(step)?;
+        }
+        Ok(())
+    }
+}
+
+impl Finished {
     /// The run's folder.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     /// The report before the first step and the newest one, where the run evaluates.
@@ -225,23 +314,23 @@ impl Outputs {
     /// When a report of this run cannot be read back.
     pub fn before_and_after(&self) -> Result<Option<(Report, Report, PathBuf)>> {
         let Some((step, after)) = &self.last else { return Ok(None) };
-        let before = self.stored_report(0)?;
-        Ok(before.map(|before| (before, after.clone(), self.report_dir(*step))))
+        let before = stored_report(&self.folder, 0)?;
+        Ok(before.map(|before| (before, after.clone(), report_dir(&self.folder, *step))))
     }
+}
 
-    /// The report of an evaluation after `step`, if there was one.
-    fn stored_report(&self, step: u64) -> Result<Option<Report>> {
-        let path = self.report_dir(step).join("report.json");
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                Ok(Some(Report::from_json(&text).with_context(|| format!("`{}`", path.display()))?))
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e).with_context(|| format!("cannot read `{}`", path.display())),
+/// The report of an evaluation after `step`, if there was one.
+fn stored_report(folder: &Path, step: u64) -> Result<Option<Report>> {
+    let path = report_dir(folder, step).join("report.json");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            Ok(Some(Report::from_json(&text).with_context(|| format!("`{}`", path.display()))?))
         }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).with_context(|| format!("cannot read `{}`", path.display())),
     }
+}
 
-    fn report_dir(&self, step: u64) -> PathBuf {
-        self.folder.path().join(format!("eval/step-{step:08}"))
-    }
+fn report_dir(folder: &Path, step: u64) -> PathBuf {
+    folder.join(format!("eval/step-{step:08}"))
 }

@@ -1,10 +1,12 @@
 //! Checks that keep a run from going wrong in silence.
 
+use crate::dist::Group;
 use crate::guard::guarded;
-use crate::loss::{self, Pair, Rows};
+use crate::loss::{self, Alone, Pair, Rows};
 use crate::model::{Activation, Clip};
 use crate::step::Inputs;
-use configs::{Loss, Positives};
+use anyhow::Result;
+use configs::Loss;
 use data::Batch;
 use native::NativeError;
 use tch::{Kind, Tensor};
@@ -27,8 +29,9 @@ pub fn wrong_activation(
 ) -> Result<Option<String>, NativeError> {
     let len = most.min(batch.len());
     let inputs = Inputs::new(batch, model.device()).rows(0, len as i64);
-    let (products, weights) = (&batch.products[..len], &batch.weights[..len]);
-    let rows = Rows::new(products, weights, Positives::Mask, model.logit_scale());
+    let (products, captions) = (&batch.products[..len], &batch.captions[..len]);
+    let weights = &batch.weights[..len];
+    let rows = Rows::new(products, captions, weights, 0..len, cfg, model.logit_scale());
     let stated = model.spec.activation();
     let other = match stated {
         Activation::Gelu => Activation::QuickGelu,
@@ -41,9 +44,10 @@ pub fn wrong_activation(
                 image_BD: model.encode_image(&inputs.pixels_BHWC),
                 text_BD: model.encode_text(&inputs.ids_BT),
             };
-            loss::info_nce(&pair, model.logit_scale(), &rows, cfg.tile).loss
+            let (scale, bias) = (model.logit_scale(), model.logit_bias());
+            Ok(loss::contrastive(&pair, scale, bias, &rows, cfg, &Alone)?.loss)
         };
-        let loss = guarded("compare activations on the first batch", || tch::no_grad(run))?;
+        let loss = guarded("compare activations on the first batch", || tch::no_grad(run))??;
         Ok(f64::try_from(&loss).unwrap_or(f64::NAN))
     };
     let found = loss_with(other)?;
@@ -94,7 +98,8 @@ pub fn finite(
     step: u64,
     embedded: &Pair,
     batch: &Batch,
-) -> Result<(), NonFinite> {
+    group: &Group,
+) -> Result<()> {
     if loss.is_finite() && grad_norm.is_finite() {
         return Ok(());
     }
@@ -106,6 +111,10 @@ pub fn finite(
     let rows: Vec<usize> = (0..batch.len())
         .filter(|&i| image.get(i) == Some(&true) || text.get(i) == Some(&true))
         .collect();
+    // Loss and norm are the same on all ranks, so all of them come here; the first that has such rows
+    // reports, else the first of all.
+    let found = group.gather(&[i64::from(!rows.is_empty())])?;
+    group.yield_to(found.iter().position(|&any| any == 1).unwrap_or(0))?;
     let name = |rows: &[usize]| {
         let shown: Vec<String> =
             rows.iter().take(8).map(|&i| batch.samples[i].to_string()).collect();
@@ -119,7 +128,7 @@ pub fn finite(
     } else {
         format!("embeddings are not finite for {}", name(&rows))
     };
-    Err(NonFinite { step, loss, grad_norm, culprits })
+    Err(NonFinite { step, loss, grad_norm, culprits }.into())
 }
 
 #[cfg(test)]

@@ -1,55 +1,90 @@
-//! One run, top to bottom.
+//! One run, top to bottom. Every rank goes through the same lines; what differs by rank is inside
+//! [`Group`] and [`Outputs`].
 
+use crate::dist::{Group, Placement};
 use crate::due::Due;
-use crate::evaluate::EvalSet;
-use crate::log::{Log, StepClock, StepReport};
-use crate::loss::Rows;
+use crate::log::{StepClock, StepReport};
+use crate::loss::Ranks;
 use crate::model_dir::ModelDir;
 use crate::optim::AdamW;
-use crate::outputs::Outputs;
+use crate::outputs::{Finished, Outputs};
 use crate::progress::Progress;
 use crate::resume::{Resume, starting_point};
 use crate::schedule::learning_rate;
 use crate::signal::StopSignal;
-use crate::step::{Inputs, accumulate_gradients};
-use crate::{device, preflight, snapshot};
+use crate::step::{self, Gradients, Inputs};
+use crate::snapshot::{self, State};
+use crate::{device, preflight};
 use anyhow::{Result, ensure};
 use checkpoints::RunFolder;
-use configs::{Cadence, Duration, Init, Micro, RunConfig};
-use data::{Loader, Shard};
+use configs::{Cadence, Duration, Init, LossKind, Micro, RunConfig};
+use data::Loader;
 use std::time::Instant;
+use tch::Device;
 
-/// Fine-tunes CLIP as `cfg` says and returns what it left behind.
+/// Fine-tunes CLIP as `cfg` says, together with the other processes that the environment states,
+/// and returns what is left behind, on the first rank.
 ///
 /// # Errors
-/// When a file cannot be read or written, the data is unusable, memory is short, or the loss is not
-/// finite. What was reached by then is saved first, unless it is the loss or the saving that failed.
-pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
-    let device = device::pick(cfg.device)?;
+/// When a file cannot be read or written, the data is unusable, memory is short, the loss is not
+/// finite, or another rank cannot go on. What was reached by then is saved first, unless it is the
+/// loss or the saving that failed.
+pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Option<Finished>> {
+    let placement = Placement::detect(|name| std::env::var(name).ok())?;
+    let (size, world) = (cfg.batch.size, placement.world);
+    ensure!(
+        size.is_multiple_of(world),
+        "batch.size: expected a multiple of the {world} processes ({}), found {size}",
+        placement.source
+    );
+    let device = device::pick(cfg.device, placement.local_rank)?;
+    let group = Group::join(placement, &cfg.dist, device)?;
+    let finished = run(cfg, resume, device, &group);
+    if let Err(error) = &finished {
+        group.fail(error);
+    }
+    finished
+}
+
+fn run(cfg: &RunConfig, resume: &Resume, device: Device, group: &Group) -> Result<Option<Finished>> {
     let stop = StopSignal::listen()?;
+    let started = Instant::now();
     tch::manual_seed(cfg.seed.cast_signed());
 
-    // 1. Model and optimiser: an interrupted run wins over fresh weights.
-    let folder = RunFolder::create(&cfg.checkpoint.dir, &cfg.name)?;
-    let from = starting_point(&folder, cfg, resume, &|line| eprintln!("{line}"))?;
+    // 1. Model and optimiser: an interrupted run wins over fresh weights. The first rank reads it.
+    let folder = group.leads().then(|| RunFolder::create(&cfg.checkpoint.dir, &cfg.name));
+    let folder = folder.transpose()?;
+    let from = match &folder {
+        Some(folder) => starting_point(folder, cfg, resume, &|line| eprintln!("{line}"))?,
+        None => None,
+    };
     let model_dir = match &from {
         Some(dir) => ModelDir::open(dir, cfg.data.text.clean)?,
         None => ModelDir::initial(&cfg.model.init, cfg.data.text.clean)?,
     };
     let mut model = model_dir.load(device)?;
+    if cfg.loss.kind == LossKind::Siglip {
+        model.add_logit_bias(cfg.loss.init_logit_bias);
+    }
     model.freeze(&cfg.model.freeze);
     let mut optim = AdamW::new(model.params(), &cfg.optim);
-    let mut at = match &from {
-        Some(dir) => snapshot::restore(dir, &model, &mut optim)?,
-        None => Progress::default(),
-    };
+    let at = group.led(|| match &from {
+        Some(dir) => snapshot::restore(dir, &model, &mut optim),
+        None => Ok(Progress::default()),
+    })?;
+    group.follow_leader(model.params().iter().map(|param| &param.value))?;
+    if at.step > 0 {
+        group.follow_leader(optim.state().map(|(_, tensor)| tensor))?;
+    }
+    let mut state = State { model_dir, model, optim, at };
 
     // 2. Data, from where the run stands.
-    let tokenizer = model_dir.tokenizer.clone();
-    let (picture, size) = (&model_dir.picture, cfg.batch.size);
+    let tokenizer = state.model_dir.tokenizer.clone();
+    let (picture, size, shard) = (&state.model_dir.picture, cfg.batch.size, group.shard());
     let mut loader =
-        Loader::open(&cfg.data, tokenizer, picture, size, cfg.seed, Shard::WHOLE, at.cursor)?;
-    at.same_data(loader.fingerprint())?;
+        Loader::open(&cfg.data, tokenizer, picture, size, cfg.seed, shard, state.at.cursor)?;
+    group.same("shards in data.train", loader.fingerprint())?;
+    state.at.same_data(loader.fingerprint())?;
     let steps = match cfg.duration {
         Duration::Steps(steps) => steps,
         Duration::Epochs(epochs) => epochs * loader.batches_per_epoch(),
@@ -63,72 +98,83 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
         Some(Micro::Count(micro)) => micro,
         Some(Micro::Auto) | None => size,
     };
+    let mut gradients =
+        Gradients::new(&state.model, cfg.loss, cfg.precision, micro, group, cfg.dist.gradients)?;
 
     // 3. What the run leaves behind.
-    let log = Log::open(folder.path(), &at, steps)?;
-    let mut outputs = Outputs::new(cfg, folder, log, EvalSet::of(cfg))?;
-    outputs.announce(&model, &loader, &at, steps);
+    let mut outputs = Outputs::new(cfg, folder, group, &state.at, steps)?;
+    outputs.announce(&state, &loader, steps);
     let every = |cadence: Option<Cadence>| Due::new(cadence.unwrap_or(Cadence::Steps(u64::MAX)));
     let mut log_due = every(Some(cfg.log.every));
     let mut eval_due = every(cfg.eval.as_ref().map(|eval| eval.every));
     let mut save_due = every(Some(cfg.checkpoint.every));
     // The baseline before step 0, or what an interrupted run left out.
-    if eval_due.owed(at.step, steps) && at.evaluated != Some(at.step) {
-        outputs.evaluate(&model, &model_dir, &mut at)?;
-        if at.step > 0 {
-            outputs.save(&model, &model_dir, &optim, &at)?;
+    if eval_due.owed(state.at.step, steps) && state.at.evaluated != Some(state.at.step) {
+        outputs.evaluate(&mut state)?;
+        if state.at.step > 0 {
+            outputs.save(&state)?;
         }
     }
-    outputs.mark_best(&at)?; // a crash may have come between saving and marking
+    outputs.mark_best(&state.at)?; // a crash may have come between saving and marking
 
     let mut clock = StepClock::start();
-    while at.step < steps {
+    while state.at.step < steps {
+        group.at_step(state.at.step);
+        group.doing("reading data");
         let asked = Instant::now();
-        let batch = outputs.rescue(loader.next(), &model, &model_dir, &optim, &at)?;
-        clock.add(asked.elapsed(), batch.len() as u64);
+        let batch = outputs.rescue(loader.next(), &state)?;
+        clock.add(asked.elapsed(), size as u64);
+        group.doing("computing gradients");
         let inputs = Inputs::new(&batch, device);
-        let rows =
-            Rows::new(&batch.products, &batch.weights, cfg.loss.positives, model.logit_scale());
-        if at.step == 0 && matches!(cfg.model.init, Init::Pretrained(_)) {
-            let warning = preflight::wrong_activation(&mut model, &batch, micro, &cfg.loss)?;
+        let rows = step::rows(&batch, &cfg.loss, state.model.logit_scale(), group);
+        let rows = outputs.rescue(rows, &state)?;
+        if state.at.step == 0 && matches!(cfg.model.init, Init::Pretrained(_)) {
+            let warning = preflight::wrong_activation(&mut state.model, &batch, micro, &cfg.loss)?;
             warning.into_iter().for_each(|line| outputs.warn(&line));
         }
 
-        // The gradients of all rows, `micro` at a time, then one update.
-        let found = accumulate_gradients(&model, &inputs, &rows, micro, &cfg.loss, cfg.precision);
-        let (step, embedded) = outputs.rescue(found, &model, &model_dir, &optim, &at)?;
-        let norm = optim.clip_grad_norm()?;
+        // The gradients of all rows of all ranks, `micro` at a time, then one update.
+        let found = gradients.accumulate(&state.model, &inputs, &rows);
+        let (step, embedded) = outputs.rescue(found, &state)?;
+        let norm = state.optim.clip_grad_norm()?;
         let (loss, grad_norm) = (f64::try_from(&step.loss)?, f64::try_from(&norm)?);
-        preflight::finite(loss, grad_norm, at.step + 1, &embedded, &batch)?;
-        let lr = learning_rate(&cfg.schedule, cfg.optim.lr, at.step, steps);
-        optim.step(lr)?;
-        model.clamp_logit_scale();
-        at.advance(batch.len() as u64, loader.cursor());
+        preflight::finite(loss, grad_norm, state.at.step + 1, &embedded, &batch, group)?;
+        let lr = learning_rate(&cfg.schedule, cfg.optim.lr, state.at.step, steps);
+        state.optim.step(lr)?;
+        state.model.clamp_logit_scale();
+        state.at.advance(size as u64, loader.cursor());
+
+        // All ranks go by one clock and stop together.
+        let agreed = group.gather(&[i64::from(stop.asked()), started.elapsed().as_millis() as i64]);
+        let agreed = outputs.rescue(agreed, &state)?;
+        let stopping = agreed.chunks(2).any(|rank| rank[0] == 1);
+        let now = std::time::Duration::from_millis(agreed[1].cast_unsigned());
 
         // Once in a while. All of them are due after the last step, too.
-        if log_due.after(at.step, steps) {
-            loader.drain_warnings().iter().for_each(|line| outputs.warn(line));
-            let logit_scale = f64::try_from(model.logit_scale())?.exp();
-            let (step, samples, epoch) = (at.step, at.samples, at.epoch_of_last_batch);
+        loader.drain_warnings().iter().for_each(|line| outputs.warn(line));
+        if log_due.after(state.at.step, steps, now) {
+            let logit_scale = f64::try_from(state.model.logit_scale())?.exp();
+            let (step, samples, epoch) = (state.at.step, state.at.samples, state.at.epoch_of_last_batch);
             let report = StepReport { step, epoch, samples, loss, lr, logit_scale, grad_norm };
-            outputs.log.step(&report, &clock)?;
+            outputs.log_step(&report, &clock)?;
             clock = StepClock::start();
         }
-        outputs.log.advance(at.step);
+        outputs.advance(state.at.step);
         let other = Instant::now();
         let mut improved = false;
-        if eval_due.after(at.step, steps) && !stop.asked() {
-            let found = outputs.evaluate(&model, &model_dir, &mut at);
-            improved = outputs.rescue(found, &model, &model_dir, &optim, &at)?;
+        if eval_due.after(state.at.step, steps, now) && !stopping {
+            let found = outputs.evaluate(&mut state);
+            improved = outputs.rescue(found, &state)?;
         }
-        let stopping = stop.asked();
-        if save_due.after(at.step, steps) || improved || stopping {
-            outputs.save(&model, &model_dir, &optim, &at)?;
+        if save_due.after(state.at.step, steps, now) || improved || stopping {
+            outputs.save(&state)?;
         }
         clock.skip(other.elapsed());
         if stopping {
             break;
         }
     }
-    outputs.finish(&at, steps, loader.counts())
+    let finished = outputs.finish(&state.at, steps, &loader.counts())?;
+    group.leave()?;
+    Ok(finished)
 }

@@ -16,17 +16,24 @@ const PROGRESS: &str = "train_state.json";
 const CPU_RNG: &str = "rng.cpu";
 const CUDA_RNG: &str = "rng.cuda";
 
+/// All that a run changes, and so all that a checkpoint is made of.
+pub struct State {
+    /// Tokenizer, shapes, preprocessing.
+    pub model_dir: ModelDir,
+    /// Weights.
+    pub model: Clip,
+    /// Moments.
+    pub optim: AdamW,
+    /// Where the run stands.
+    pub at: Progress,
+}
+
 /// Writes model and training state into `dir`.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write(
-    dir: &Path,
-    model_dir: &ModelDir,
-    model: &Clip,
-    optim: &AdamW,
-    at: &Progress,
-) -> Result<()> {
+pub fn write(dir: &Path, state: &State) -> Result<()> {
+    let State { model_dir, model, optim, at } = state;
     model_dir.write(model, dir)?;
     let mut stored: Vec<(String, OwnedTensor)> = optim
         .state()

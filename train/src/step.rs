@@ -6,12 +6,14 @@
 //! one chunk holds the batch its graph is kept, and nothing is embedded twice.
 #![allow(non_snake_case)]
 
+use crate::dist::Group;
 use crate::guard::guarded;
-use crate::loss::{self, LossGrad, Pair, Rows};
+use crate::loss::{self, LossGrad, Pair, Ranks, Rows};
 use crate::model::Clip;
-use configs::{Loss, Precision};
+use anyhow::Result;
+use configs::{GradientDtype, Loss, Precision};
 use data::Batch;
-use native::NativeError;
+use native::{NativeError, Reducer};
 use tch::{Device, Kind, Tensor};
 
 /// A batch as the towers take it.
@@ -37,6 +39,16 @@ impl Inputs {
         Self {
             pixels_BHWC: self.pixels_BHWC.narrow(0, start, len),
             ids_BT: self.ids_BT.narrow(0, start, len),
+        }
+    }
+
+    /// One black picture with a caption of no words, for a pass whose result does not matter.
+    fn blank(model: &Clip) -> Self {
+        let side = model.spec.vision.image_size;
+        let device = model.device();
+        Self {
+            pixels_BHWC: Tensor::zeros([1, side, side, 3], (Kind::Uint8, device)),
+            ids_BT: Tensor::zeros([1, 2], (Kind::Int64, device)),
         }
     }
 
@@ -74,58 +86,143 @@ pub fn with_precision<T>(
     guarded("run the towers over a batch", body)
 }
 
-/// Adds the gradients of the loss of `inputs` to the model's parameters, `micro` rows at a time,
-/// and returns the loss and what it was taken at. The result does not depend on `micro` but for
-/// rounding.
+/// Takes the gradients of batches, over all ranks.
+#[derive(Debug)]
+pub struct Gradients<'a> {
+    loss: Loss,
+    precision: Precision,
+    micro: usize,
+    group: &'a Group,
+    reducer: Option<Reducer>,
+}
+
+impl<'a> Gradients<'a> {
+    /// For batches of `model`, `micro` rows of this rank through the towers at once. With several
+    /// ranks, gradients are summed over them in `dtype` during the last rows' backward pass.
+    ///
+    /// # Errors
+    /// When the ranks' parameters differ, or a rank is gone.
+    pub fn new(
+        model: &Clip,
+        loss: Loss,
+        precision: Precision,
+        micro: usize,
+        group: &'a Group,
+        dtype: GradientDtype,
+    ) -> Result<Self> {
+        let mut params = model.tower_params();
+        let reducer = group.reducer(&params, dtype)?;
+        let mut all = Self { loss, precision, micro: micro.max(1), group, reducer };
+        if let Some(reducer) = &mut all.reducer {
+            // One pass over a blank pair puts the buckets into the order in which gradients come,
+            // so that a run and its continuation sum in the same order.
+            let blank = embed(model, &Inputs::blank(model), precision)?;
+            let zeros = Pair { image_BD: blank.image_BD.zeros_like(), text_BD: blank.text_BD.zeros_like() };
+            group.collective(|| {
+                reducer.prepare()?;
+                back_propagate(blank, &zeros)?;
+                native::clear_grads(&mut params);
+                reducer.settle()
+            })?;
+        }
+        Ok(all)
+    }
+
+    /// Adds the gradients of the loss to the model's parameters: those of the batches of all ranks,
+    /// of which `inputs` is this rank's. Returns the loss and what it was taken at. Nothing but
+    /// rounding depends on the number of ranks and on `micro`.
+    ///
+    /// # Errors
+    /// When libtorch refuses an operation, or another rank cannot go on.
+    pub fn accumulate(
+        &mut self,
+        model: &Clip,
+        inputs: &Inputs,
+        rows: &Rows,
+    ) -> Result<(LossGrad, Pair)> {
+        let micro = i64::try_from(self.micro).unwrap_or(i64::MAX);
+        let B = inputs.len();
+        let (step, local_BD) = if micro >= B {
+            let graph_BD = embed(model, inputs, self.precision)?;
+            let local_BD = graph_BD.detach();
+            let step = self.loss_at(model, &local_BD, rows)?;
+            self.back_propagate_last(graph_BD, &step.grad_BD)?;
+            (step, local_BD)
+        } else {
+            // 1. Embed all B rows, keeping no graph.
+            let chunks: Vec<(i64, i64)> =
+                (0..B).step_by(self.micro).map(|start| (start, micro.min(B - start))).collect();
+            let mut parts = Vec::with_capacity(chunks.len());
+            for &(start, len) in &chunks {
+                let rows = inputs.rows(start, len);
+                parts.push(tch::no_grad(|| embed(model, &rows, self.precision))?);
+            }
+            let local_BD = Pair::cat(&parts);
+
+            // 2. The exact gradient at the embeddings, of the loss over all ranks.
+            let step = self.loss_at(model, &local_BD, rows)?;
+
+            // 3. Embed again, chunk by chunk, and push those gradients through both towers.
+            for &(start, len) in &chunks {
+                let graph_bD = embed(model, &inputs.rows(start, len), self.precision)?;
+                let grad_bD = step.grad_BD.rows(start, len);
+                if start + len < B {
+                    back_propagate(graph_bD, &grad_bD)?;
+                } else {
+                    self.back_propagate_last(graph_bD, &grad_bD)?;
+                }
+            }
+            (step, local_BD)
+        };
+        // The scalars' gradients are sums over all ranks already.
+        let scale = Some((model.logit_scale(), &step.grad_logit_scale));
+        let bias = model.logit_bias().zip(step.grad_logit_bias.as_ref());
+        for (param, grad) in [scale, bias].into_iter().flatten() {
+            if param.requires_grad() {
+                native::backward(&[param.shallow_clone()], &[grad.shallow_clone()])?;
+            }
+        }
+        Ok((step, local_BD))
+    }
+
+    fn loss_at(&self, model: &Clip, pair: &Pair, rows: &Rows) -> Result<LossGrad> {
+        let scale = model.logit_scale().detach();
+        let bias = model.logit_bias().map(Tensor::detach);
+        let at = || loss::contrastive(pair, &scale, bias.as_ref(), rows, &self.loss, self.group);
+        // What comes back from inside is the exchange between ranks; what the guard catches is ours.
+        guarded("compute the loss", at)?.map_err(|error| self.group.explain(error))
+    }
+
+    /// The backward pass after which the gradients of all ranks are summed.
+    fn back_propagate_last(&mut self, graph_BD: Pair, grad_BD: &Pair) -> Result<()> {
+        let Some(reducer) = &mut self.reducer else {
+            return Ok(back_propagate(graph_BD, grad_BD)?);
+        };
+        self.group.collective(|| {
+            reducer.prepare()?;
+            back_propagate(graph_BD, grad_BD)
+        })
+    }
+}
+
+/// Products, captions and weights of the batches of all ranks.
 ///
 /// # Errors
-/// When libtorch refuses an operation.
-pub fn accumulate_gradients(
-    model: &Clip,
-    inputs: &Inputs,
-    rows: &Rows,
-    micro: usize,
-    cfg: &Loss,
-    precision: Precision,
-) -> Result<(LossGrad, Pair), NativeError> {
-    let micro = i64::try_from(micro).unwrap_or(i64::MAX).max(1);
-    let B = inputs.len();
-    let loss_at = |pair: &Pair| {
-        let scale = model.logit_scale().detach();
-        guarded("compute the loss", || loss::info_nce(pair, &scale, rows, cfg.tile))
+/// When another rank cannot go on.
+pub fn rows(batch: &Batch, cfg: &Loss, like: &Tensor, group: &Group) -> Result<Rows> {
+    let B = batch.len();
+    let keys = batch.products.iter().chain(&batch.captions).map(|key| key.cast_signed());
+    let weights = batch.weights.iter().map(|weight| i64::from(weight.to_bits()));
+    let mine: Vec<i64> = keys.chain(weights).collect();
+    let all = group.gather(&mine)?;
+    let part = |which: usize| {
+        all.chunks(3 * B).flat_map(move |rank| &rank[which * B..(which + 1) * B]).copied()
     };
-
-    let (step, local_BD) = if micro >= B {
-        let graph_BD = embed(model, inputs, precision)?;
-        let local_BD = graph_BD.detach();
-        let step = loss_at(&local_BD)?;
-        back_propagate(graph_BD, &step.grad_BD)?;
-        (step, local_BD)
-    } else {
-        // 1. Embed all B rows, keeping no graph.
-        let chunks: Vec<(i64, i64)> =
-            (0..B).step_by(micro as usize).map(|start| (start, micro.min(B - start))).collect();
-        let mut parts = Vec::with_capacity(chunks.len());
-        for &(start, len) in &chunks {
-            parts.push(tch::no_grad(|| embed(model, &inputs.rows(start, len), precision))?);
-        }
-        let local_BD = Pair::cat(&parts);
-
-        // 2. The exact gradient at the embeddings of the whole batch.
-        let step = loss_at(&local_BD)?;
-
-        // 3. Embed again, chunk by chunk, and push those gradients through both towers.
-        for &(start, len) in &chunks {
-            let graph_bD = embed(model, &inputs.rows(start, len), precision)?;
-            back_propagate(graph_bD, &step.grad_BD.rows(start, len))?;
-        }
-        (step, local_BD)
-    };
-    if model.logit_scale().requires_grad() {
-        let grad = step.grad_logit_scale.shallow_clone();
-        native::backward(&[model.logit_scale().shallow_clone()], &[grad])?;
-    }
-    Ok((step, local_BD))
+    let products_N: Vec<u64> = part(0).map(i64::cast_unsigned).collect();
+    let captions_N: Vec<u64> = part(1).map(i64::cast_unsigned).collect();
+    let weights_N: Vec<f32> = part(2).map(|bits| f32::from_bits(bits as u32)).collect();
+    let first = group.rank() * B;
+    Ok(Rows::new(&products_N, &captions_N, &weights_N, first..first + B, cfg, like))
 }
 
 /// Both towers over the same rows.

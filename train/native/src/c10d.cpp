@@ -143,6 +143,20 @@ SHIM bool shim_group_all_gather(Group *group, at::Tensor *rows, at::Tensor *all)
   });
 }
 
+// `parts` has a tensor per rank on the root and none elsewhere.
+SHIM bool shim_group_gather(Group *group, at::Tensor *tensor, int root, at::Tensor *const *parts,
+                            size_t len) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    std::vector<std::vector<at::Tensor>> outputs;
+    if (len > 0) outputs.push_back(list(parts, len));
+    std::vector<at::Tensor> inputs{*tensor};
+    c10d::GatherOptions options;
+    options.rootRank = root;
+    group->group->gather(outputs, inputs, options)->wait();
+  });
+}
+
 SHIM bool shim_group_broadcast(Group *group, at::Tensor *tensor, int root, uint64_t timeout_ms) {
   return guarded([&] {
     at::NoGradGuard no_grad;

@@ -88,6 +88,13 @@ unsafe extern "C" {
         rows: *const C_tensor,
         all: *const C_tensor,
     ) -> bool;
+    pub fn shim_group_gather(
+        group: *mut Group,
+        tensor: *const C_tensor,
+        root: c_int,
+        parts: *const *const C_tensor,
+        len: usize,
+    ) -> bool;
     pub fn shim_group_broadcast(
         group: *mut Group,
         tensor: *const C_tensor,

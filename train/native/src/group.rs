@@ -171,11 +171,34 @@ impl ProcessGroup {
         }
         let all = Tensor::empty(&shape, (rows.kind(), rows.device()));
         // SAFETY: a live group and two tensors.
-        let ok = unsafe {
-            ffi::shim_group_all_gather(self.group.as_ptr(), rows.as_ptr(), all.as_ptr())
-        };
+        let ok =
+            unsafe { ffi::shim_group_all_gather(self.group.as_ptr(), rows.as_ptr(), all.as_ptr()) };
         check(ok, "gather rows from all ranks")?;
         Ok(all)
+    }
+
+    /// The tensors of all ranks, which are of one shape, on `root`; nothing elsewhere.
+    ///
+    /// # Errors
+    /// As [`ProcessGroup::all_reduce`].
+    pub fn gather(&self, tensor: &Tensor, root: usize) -> Result<Vec<Tensor>, NativeError> {
+        let parts: Vec<Tensor> = if self.rank == root {
+            (0..self.world).map(|_| tensor.empty_like()).collect()
+        } else {
+            Vec::new()
+        };
+        // SAFETY: a live group, a tensor, and an array of live tensors.
+        let ok = unsafe {
+            ffi::shim_group_gather(
+                self.group.as_ptr(),
+                tensor.as_ptr(),
+                root as i32,
+                ffi::pointers(&parts).as_ptr(),
+                parts.len(),
+            )
+        };
+        check(ok, "gather tensors on one rank")?;
+        Ok(parts)
     }
 
     /// Overwrites `tensor` on every rank with that of `root`, waited for up to `timeout`.

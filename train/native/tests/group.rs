@@ -42,8 +42,7 @@ fn as_rank(rank: usize, port: u16) {
         store.set("word", "hello").unwrap();
     }
     assert_eq!(store.get("word").unwrap(), "hello");
-    let group =
-        ProcessGroup::join(&store, rank, WORLD, TIMEOUT, Some("127.0.0.1"), false).unwrap();
+    let group = ProcessGroup::join(&store, rank, WORLD, TIMEOUT, Some("127.0.0.1"), false).unwrap();
     assert_eq!((group.rank(), group.world()), (rank, WORLD));
     let mine = rank as f64;
 
@@ -58,6 +57,10 @@ fn as_rank(rank: usize, port: u16) {
     let all = group.all_gather(&keys).unwrap();
     assert_eq!(all.size(), [3, 2]);
     assert_eq!(Vec::<i64>::try_from(&all.flatten(0, -1)).unwrap(), [0, -1, 1, -1, 2, -1]);
+
+    let parts = group.gather(&Tensor::from_slice(&[mine]), 1).unwrap();
+    let parts: Vec<f64> = parts.iter().map(|part| part.double_value(&[0])).collect();
+    assert_eq!(parts, if rank == 1 { vec![0.0, 1.0, 2.0] } else { vec![] });
 
     let word = Tensor::from_slice(&[mine]);
     group.broadcast(&word, 2, TIMEOUT).unwrap();

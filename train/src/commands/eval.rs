@@ -8,7 +8,7 @@ use eval::Subject;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use train::{CLEAN, EvalSet, ModelDir, device, evaluate};
+use train::{dist::Group, CLEAN, EvalSet, ModelDir, device, evaluate};
 
 /// Measure retrieval of a model over held-out products: text->image and image->text over all
 /// distinct products.
@@ -91,11 +91,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         max_bad_fraction: args.max_bad_fraction,
         run_depth: None,
     };
-    let device = device::pick(match args.device {
+    let device = match args.device {
         DeviceArg::Auto => Device::Auto,
         DeviceArg::Cpu => Device::Cpu,
         DeviceArg::Cuda => Device::Cuda,
-    })?;
+    };
+    let device = device::pick(device, 0)?;
     let (dir, manifest) = model_folder(&args.model)?;
     let trained_with = manifest.as_ref().and_then(|manifest| manifest.meta.get(CLEAN));
     let clean = match (args.clean, trained_with) {
@@ -117,7 +118,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let bar = super::bar(None, "products");
     let done = |products: usize| bar.set_position(products as u64);
-    let found = evaluate(&model, &model_dir, &set, subject, done)?;
+    let found = evaluate(&model, &model_dir, &set, subject, &Group::alone(), done)?
+        .context("one process leads itself")?;
     bar.finish_and_clear();
     found.warnings.iter().for_each(|line| eprintln!("warning: {line}"));
     found.report.write(&args.out, &found.rankings)?;

@@ -5,6 +5,7 @@ use configs::RunConfig;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use train::Resume;
+use train::dist::Ended;
 
 /// Train as a configuration says; an interrupted run goes on where it stood.
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,15 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let cfg = RunConfig::load(&args.config, &args.overrides)?;
-    let outputs = train::train(&cfg, &args.resume)?;
+    let finished = match train::train(&cfg, &args.resume) {
+        Ok(finished) => finished,
+        // Another rank's end ends this one; one process of each machine says so.
+        Err(error) if error.downcast_ref::<Ended>().is_some_and(|ended| !ended.speaks) => {
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(outputs) = finished else { return Ok(ExitCode::SUCCESS) };
     if let Some((before, after, report)) = outputs.before_and_after()? {
         let table = eval::comparison_table(&[("before", &before), ("after", &after)]);
         super::print(&format!("{table}\nreport: {}\n", report.join("report.md").display()))?;

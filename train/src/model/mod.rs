@@ -30,6 +30,7 @@ pub struct Clip {
     visual_projection: Tensor,
     text_projection: Tensor,
     logit_scale: Tensor,
+    logit_bias: Option<Tensor>,
     activation: Activation,
     pixel_scale: Tensor,
     pixel_shift: Tensor,
@@ -64,6 +65,7 @@ impl Clip {
             &[spec.projection_dim, text_width],
             std(text_width, spec.text.blocks.initializer_factor),
         );
+        let logit_bias = w.take_stored("logit_bias", &[]);
         let constant = |f: &dyn Fn(f64, f64) -> f64| {
             let values: Vec<f64> = picture
                 .mean
@@ -84,7 +86,19 @@ impl Clip {
             visual_projection,
             text_projection,
             logit_scale,
+            logit_bias,
         })
+    }
+
+    /// Adds the bias that a sigmoid loss needs, unless the checkpoint had it.
+    pub fn add_logit_bias(&mut self, init: f64) {
+        if self.logit_bias.is_none() {
+            let like = &self.logit_scale;
+            let value = Tensor::full([0i64; 0], init, (like.kind(), like.device()));
+            let value = value.set_requires_grad(true);
+            self.params.push(Param { name: "logit_bias".into(), value: value.shallow_clone() });
+            self.logit_bias = Some(value);
+        }
     }
 
     /// Pictures, u8 [B, H, W, 3], to unit vectors [B, D].
@@ -115,6 +129,22 @@ impl Clip {
     /// The natural logarithm of the inverse temperature: a scalar parameter.
     pub fn logit_scale(&self) -> &Tensor {
         &self.logit_scale
+    }
+
+    /// The bias of a sigmoid loss, a scalar parameter, where the model has one.
+    pub fn logit_bias(&self) -> Option<&Tensor> {
+        self.logit_bias.as_ref()
+    }
+
+    /// The parameters of both towers that learn, in the order of the forward pass.
+    pub fn tower_params(&self) -> Vec<Tensor> {
+        let of = |part: &'static str| self.params.iter().filter(move |p| p.name.starts_with(part));
+        ["vision_model.", "visual_projection.", "text_model.", "text_projection."]
+            .into_iter()
+            .flat_map(of)
+            .filter(|param| param.value.requires_grad())
+            .map(|param| param.value.shallow_clone())
+            .collect()
     }
 
     /// Holds `logit_scale` at or below [`MAX_LOGIT_SCALE`].

@@ -76,6 +76,12 @@ impl<'a> Weights<'a> {
         value
     }
 
+    /// The parameter `name` if the checkpoint has it.
+    pub fn take_stored(&mut self, name: &str, shape: &[i64]) -> Option<Tensor> {
+        let Source::Stored(file) = self.source else { return None };
+        file.contains(name).then(|| self.take(name, shape, Draw::Constant(0.0)))
+    }
+
     /// All parameters in the order in which the model asked for them.
     ///
     /// # Errors

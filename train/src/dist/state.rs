@@ -1,0 +1,135 @@
+//! What the threads of a monitor share: where this process stands, and why the run ends if it does.
+
+use super::wire::{Beat, Verdict};
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long the main thread may take to notice a verdict by itself.
+const NOTICE: Duration = Duration::from_secs(5);
+
+/// How long it may take from there to its end; it may be saving what was reached.
+const ENDING: Duration = Duration::from_secs(120);
+
+/// State of one process, shared by its threads.
+#[derive(Debug)]
+pub struct State {
+    /// Exchanges of tensors begun so far.
+    pub exchanges: AtomicU64,
+    /// Optimiser steps done.
+    pub step: AtomicU64,
+    /// What the main thread does.
+    pub doing: Mutex<&'static str>,
+    /// Whether all work is done: what others do from here on is no failure.
+    pub left: AtomicBool,
+    /// Whether this process says why the run ends.
+    speaks: AtomicBool,
+    ending: AtomicBool,
+    verdict: Mutex<Option<Verdict>>,
+    changed: Condvar,
+}
+
+impl State {
+    /// Of a process at its start. `speaks` as in [`State::speaks`].
+    pub fn new(speaks: bool) -> Self {
+        Self {
+            exchanges: AtomicU64::new(0),
+            step: AtomicU64::new(0),
+            doing: Mutex::new("starting"),
+            left: AtomicBool::new(false),
+            speaks: AtomicBool::new(speaks),
+            ending: AtomicBool::new(false),
+            verdict: Mutex::new(None),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Where this process stands.
+    pub fn beat(&self) -> Beat {
+        Beat {
+            exchanges: self.exchanges.load(SeqCst),
+            step: self.step.load(SeqCst),
+            doing: (*lock(&self.doing)).to_owned(),
+        }
+    }
+
+    /// Whether this process says why the run ends. One process of each machine does, so that a run
+    /// has one message and every machine's log has it.
+    pub fn speaks(&self) -> bool {
+        self.speaks.load(SeqCst)
+    }
+
+    /// The verdict, if there is one.
+    pub fn verdict(&self) -> Option<Verdict> {
+        lock(&self.verdict).clone()
+    }
+
+    /// Notes why the run ends, the first time only; false if it was known or nothing is left to end.
+    pub fn end(&self, verdict: Verdict) -> bool {
+        if self.left.load(SeqCst) {
+            return false;
+        }
+        let mut known = lock(&self.verdict);
+        let first = known.is_none();
+        if first {
+            *known = Some(verdict);
+        }
+        drop(known);
+        self.changed.notify_all();
+        first
+    }
+
+    /// Waits for a verdict up to `patience`.
+    pub fn wait(&self, patience: Duration) -> Option<Verdict> {
+        let until = Instant::now() + patience;
+        let mut known = lock(&self.verdict);
+        while known.is_none() {
+            let left = until.checked_duration_since(Instant::now())?;
+            let (woken, _) =
+                self.changed.wait_timeout(known, left).unwrap_or_else(PoisonError::into_inner);
+            known = woken;
+        }
+        known.clone()
+    }
+
+    /// The main thread knows and ends by itself.
+    pub fn ends_by_itself(&self) {
+        self.ending.store(true, SeqCst);
+    }
+
+    /// Ends the process once there is a verdict and the main thread does not: it may hang in an
+    /// exchange with a process that is no more. Returns when all work is done.
+    pub fn execute(&self) {
+        let verdict = loop {
+            if self.left.load(SeqCst) {
+                return;
+            }
+            if let Some(verdict) = self.wait(Duration::from_millis(200)) {
+                break verdict;
+            }
+        };
+        let noticed = |patience: Duration| {
+            let until = Instant::now() + patience;
+            while Instant::now() < until {
+                if self.ending.load(SeqCst) {
+                    return true;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            false
+        };
+        if noticed(NOTICE) {
+            std::thread::sleep(ENDING);
+        }
+        if self.speaks() {
+            let _ = writeln!(std::io::stderr(), "error: {}", verdict.reason);
+        }
+        native::exit_now(1);
+    }
+}
+
+/// Locks; a thread that panicked with the lock leaves plain values behind.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
