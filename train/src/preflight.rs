@@ -1,10 +1,10 @@
 //! Checks that keep a run from going wrong in silence.
 
 use crate::guard::guarded;
-use crate::loss::{self, Pair, Rows};
+use crate::loss::{self, Alone, Pair, Rows};
 use crate::model::{Activation, Clip};
 use crate::step::Inputs;
-use configs::{Loss, Positives};
+use configs::Loss;
 use data::Batch;
 use native::NativeError;
 use tch::{Kind, Tensor};
@@ -28,7 +28,8 @@ pub fn wrong_activation(
     let len = most.min(batch.len());
     let inputs = Inputs::new(batch, model.device()).rows(0, len as i64);
     let (products, weights) = (&batch.products[..len], &batch.weights[..len]);
-    let rows = Rows::new(products, weights, Positives::Mask, model.logit_scale());
+    let captions: Vec<u64> = (0..len as u64).collect();
+    let rows = Rows::new(products, &captions, weights, 0..len, cfg, model.logit_scale());
     let stated = model.spec.activation();
     let other = match stated {
         Activation::Gelu => Activation::QuickGelu,
@@ -41,10 +42,10 @@ pub fn wrong_activation(
                 image_BD: model.encode_image(&inputs.pixels_BHWC),
                 text_BD: model.encode_text(&inputs.ids_BT),
             };
-            loss::info_nce(&pair, model.logit_scale(), &rows, cfg.tile).loss
+            loss::contrastive(&pair, model.logit_scale(), None, &rows, cfg, &Alone)
         };
-        let loss = guarded("compare activations on the first batch", || tch::no_grad(run))?;
-        Ok(f64::try_from(&loss).unwrap_or(f64::NAN))
+        let found = guarded("compare activations on the first batch", || tch::no_grad(run))??;
+        Ok(f64::try_from(&found.loss).unwrap_or(f64::NAN))
     };
     let found = loss_with(other)?;
     let expected = loss_with(stated)?; // last: the model keeps the stated activation

@@ -84,8 +84,9 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
         let batch = outputs.rescue(loader.next(), &model, &model_dir, &optim, &at)?;
         clock.add(asked.elapsed(), batch.len() as u64);
         let inputs = Inputs::new(&batch, device);
-        let rows =
-            Rows::new(&batch.products, &batch.weights, cfg.loss.positives, model.logit_scale());
+        let captions: Vec<u64> = (0..batch.len() as u64).collect();
+        let (products, weights, like) = (&batch.products, &batch.weights, model.logit_scale());
+        let rows = Rows::new(products, &captions, weights, 0..batch.len(), &cfg.loss, like);
         if at.step == 0 && matches!(cfg.model.init, Init::Pretrained(_)) {
             let warning = preflight::wrong_activation(&mut model, &batch, micro, &cfg.loss)?;
             warning.into_iter().for_each(|line| outputs.warn(&line));

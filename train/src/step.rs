@@ -7,7 +7,7 @@
 #![allow(non_snake_case)]
 
 use crate::guard::guarded;
-use crate::loss::{self, LossGrad, Pair, Rows};
+use crate::loss::{self, Alone, LossGrad, Pair, Rows};
 use crate::model::Clip;
 use configs::{Loss, Precision};
 use data::Batch;
@@ -92,7 +92,7 @@ pub fn accumulate_gradients(
     let B = inputs.len();
     let loss_at = |pair: &Pair| {
         let scale = model.logit_scale().detach();
-        guarded("compute the loss", || loss::info_nce(pair, &scale, rows, cfg.tile))
+        guarded("compute the loss", || loss::contrastive(pair, &scale, None, rows, cfg, &Alone))?
     };
 
     let (step, local_BD) = if micro >= B {
