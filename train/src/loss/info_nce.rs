@@ -53,7 +53,7 @@ pub fn info_nce(features: &Features, ranks: &dyn Ranks) -> Result<LossGrad, Nati
 /// own text: `[B]` each, −∞ where a row has no negatives.
 fn other_pairs(features: &Features, diagonal_B: &Tensor) -> [Tensor; 2] {
     let nothing = || diagonal_B.full_like(f64::NEG_INFINITY);
-    let mut found = [nothing(), nothing()];
+    let found = [nothing(), nothing()];
     features.for_each_tile(|tile, mut logits_rc| {
         let row_r1 = tile.own.of(diagonal_B).unsqueeze(1);
         let mut rows = tile.own.of(&found[tile.side]);

@@ -50,6 +50,12 @@ impl Case {
         }
     }
 
+    fn copy(&self) -> Self {
+        let (image, text) = (self.image.copy(), self.text.copy());
+        let (products, captions) = (self.products.clone(), self.captions.clone());
+        Self { products, captions, weights: self.weights.clone(), image, text, ..*self }
+    }
+
     fn len(&self) -> usize {
         self.products.len()
     }
@@ -146,7 +152,8 @@ impl Case {
             let threads: Vec<_> = (0..world)
                 .map(|rank| {
                     let member = Member { rank, exchange: exchange.clone() };
-                    scope.spawn(move || self.rank(cfg, Kind::Double, &member))
+                    let case = self.copy(); // tensors are not shared between threads
+                    scope.spawn(move || case.rank(cfg, Kind::Double, &member))
                 })
                 .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
