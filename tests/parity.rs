@@ -3,7 +3,7 @@
 
 use crate::support::python;
 use checkpoints::TensorFile;
-use configs::{Clean, Decay, Optim, Positives, Precision, Schedule};
+use configs::{Clean, Decay, Optim, Precision, Schedule};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 use train::loss::Rows;
@@ -69,8 +69,8 @@ fn agrees_with_the_peers(case: &str) {
     });
     let products: Vec<u64> = (0..ids_bt.size()[0].unsigned_abs()).collect();
     let weights = vec![1.0; products.len()];
-    let rows = Rows::new(&products, &weights, Positives::Mask, &image);
     let cfg = configs::Loss { tile: 3, ..configs::Loss::default() };
+    let rows = Rows::new(&products, &products, &weights, 0..products.len(), &cfg, &image);
     let (step, _) =
         accumulate_gradients(&model, &inputs, &rows, products.len(), &cfg, Precision::F32).unwrap();
     for prefix in ["", "openclip."] {

@@ -1,6 +1,5 @@
 //! A small model and a batch with fixed values: no draw from the generator that tests share.
 
-use configs::Positives;
 use data::{Batch, Preprocessor, SampleId};
 use std::path::Path;
 use std::sync::Arc;
@@ -79,5 +78,7 @@ pub fn inputs() -> Inputs {
 /// The batch's products and weights.
 pub fn rows(kind: Kind) -> Rows {
     let (batch, like) = (batch(), Tensor::zeros([1], (kind, Device::Cpu)));
-    Rows::new(&batch.products, &batch.weights, Positives::Mask, &like)
+    let captions: Vec<u64> = (0..ROWS as u64).collect();
+    let cfg = configs::Loss::default();
+    Rows::new(&batch.products, &captions, &batch.weights, 0..ROWS, &cfg, &like)
 }

@@ -5,7 +5,7 @@
 use anyhow::Result;
 use checkpoints::TensorFile;
 use clap::Parser;
-use configs::{Decay, Optim, Positives, Precision, Schedule};
+use configs::{Decay, Optim, Precision, Schedule};
 use data::Preprocessor;
 use serde_json::json;
 use std::path::PathBuf;
@@ -69,7 +69,9 @@ fn main() -> Result<()> {
     for step in 0..args.warmup + args.steps {
         let inputs = &batches[step % batches.len()];
         let start = Instant::now();
-        let rows = Rows::new(&products, &weights, Positives::Mask, model.logit_scale());
+        let own = 0..rows_per_batch;
+        let like = model.logit_scale();
+        let rows = Rows::new(&products, &products, &weights, own, &loss_cfg, like);
         let (found, _) =
             accumulate_gradients(&model, inputs, &rows, rows_per_batch, &loss_cfg, precision)?;
         optim.step(learning_rate(&schedule, cfg.lr, step as u64, 1000))?;

@@ -7,6 +7,7 @@ mod spec;
 mod towers;
 mod weights;
 
+pub(crate) use blocks::matrix_product;
 pub use spec::{Activation, ClipSpec, SpecError};
 pub use weights::{Param, Source, Weights, WeightsError};
 
