@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 pub mod device;
+pub mod dist;
 mod due;
 mod evaluate;
 mod guard;
+pub mod launch;
 mod log;
 pub mod loss;
 pub mod model;

@@ -1,17 +1,19 @@
 #![doc = include_str!("../README.md")]
-#![allow(unsafe_code)] // the one crate that calls C++
+#![allow(unsafe_code)] // the one crate that calls C++ and the system
 
 mod autocast;
 mod backward;
 mod error;
 mod ffi;
 mod optim;
+mod process;
 mod rng;
 
 pub use autocast::{Autocast, autocast_bf16, autocast_is_on};
 pub use backward::{backward, clear_grads};
 pub use error::NativeError;
 pub use optim::{AdamWStep, fused_adamw, global_norm, scale};
+pub use process::{die_with_parent, exit_now, kill, kill_group};
 pub use rng::{rng_state, set_rng_state};
 
 /// The version of libtorch that the program was built with, such as `2.11.0`.
