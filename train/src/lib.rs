@@ -5,6 +5,7 @@ pub mod dist;
 mod due;
 mod evaluate;
 mod guard;
+pub mod launch;
 mod log;
 pub mod loss;
 pub mod model;

@@ -1,5 +1,5 @@
 #![doc = include_str!("../README.md")]
-#![allow(unsafe_code)] // the one crate that calls C++
+#![allow(unsafe_code)] // the one crate that calls C++ and the system
 
 mod autocast;
 mod backward;
@@ -7,6 +7,7 @@ mod error;
 mod ffi;
 mod group;
 mod optim;
+mod process;
 mod rng;
 
 pub use autocast::{Autocast, autocast_bf16, autocast_is_on};
@@ -14,6 +15,7 @@ pub use backward::{backward, clear_grads};
 pub use error::NativeError;
 pub use group::{ProcessGroup, Reducer, Store};
 pub use optim::{AdamWStep, fused_adamw, global_norm, scale};
+pub use process::{die_with_parent, exit_now, kill, kill_group};
 pub use rng::{rng_state, set_rng_state};
 
 /// The version of libtorch that the program was built with, such as `2.11.0`.

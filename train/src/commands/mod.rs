@@ -2,6 +2,7 @@
 
 mod config;
 mod eval;
+mod launch;
 mod sample;
 mod train;
 
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 pub const EXAMPLES: &str = "Examples:
   vlclip sample --out checkpoints/sample
   vlclip train configs/quickstart.yaml --set optim.lr=5e-4
+  vlclip launch --nproc-per-node auto -- train configs/vit-l-14-8gpu.yaml
   vlclip eval --model checkpoints/runs/quickstart/best --items checkpoints/sample/test \\
               --out checkpoints/runs/quickstart/eval/test";
 
@@ -22,6 +24,8 @@ pub const EXAMPLES: &str = "Examples:
 pub enum Command {
     /// Train as a configuration says; an interrupted run goes on where it stood.
     Train(train::Args),
+    /// Start a command as several processes that train as one, and watch over them.
+    Launch(launch::Args),
     /// Measure retrieval of a model over held-out products.
     Eval(eval::Args),
     /// Show, check or describe configurations.
@@ -35,6 +39,7 @@ impl Command {
     pub fn run(self) -> Result<ExitCode> {
         match self {
             Self::Train(args) => train::run(&args),
+            Self::Launch(args) => launch::run(&args),
             Self::Eval(args) => eval::run(&args),
             Self::Config(args) => config::run(&args),
             Self::Sample(args) => sample::run(&args),
