@@ -2,7 +2,7 @@
 
 use super::*;
 use configs::{Duplicates, Positives};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use tch::{Device, Kind};
 
 const F64: (Kind, Device) = (Kind::Double, Device::Cpu);
@@ -147,11 +147,10 @@ impl Case {
 
     /// What `world` threads find, each with its rows.
     fn together(&self, cfg: &Loss, world: usize) -> Found {
-        let exchange = Arc::new(Exchange::new(world));
         let found = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..world)
-                .map(|rank| {
-                    let member = Member { rank, exchange: exchange.clone() };
+            let threads: Vec<_> = Member::group(world)
+                .into_iter()
+                .map(|member| {
                     let case = self.copy(); // tensors are not shared between threads
                     scope.spawn(move || case.rank(cfg, Kind::Double, &member))
                 })
@@ -202,32 +201,34 @@ impl Found {
     }
 }
 
-/// Where threads that play ranks hand tensors to one another.
-struct Exchange {
-    slots: Mutex<Vec<Tensor>>,
-    barrier: Barrier,
-    world: usize,
+/// A thread that plays a rank: a channel to and from every rank, itself included. A thread that
+/// panics hangs up, so that the others fail instead of waiting.
+struct Member {
+    rank: usize,
+    to: Vec<Sender<Tensor>>,
+    from: Vec<Receiver<Tensor>>,
 }
 
-impl Exchange {
-    fn new(world: usize) -> Self {
-        let slots = (0..world).map(|_| Tensor::new()).collect();
-        Self { slots: Mutex::new(slots), barrier: Barrier::new(world), world }
+impl Member {
+    /// All members of a group.
+    fn group(world: usize) -> Vec<Self> {
+        let mut members: Vec<Self> =
+            (0..world).map(|rank| Self { rank, to: Vec::new(), from: Vec::new() }).collect();
+        for source in 0..world {
+            for target in 0..world {
+                let (sender, receiver) = channel();
+                members[source].to.push(sender);
+                members[target].from.push(receiver);
+            }
+        }
+        members
     }
 
     /// The tensors of all ranks.
-    fn swap(&self, rank: usize, mine: &Tensor) -> Vec<Tensor> {
-        self.slots.lock().unwrap()[rank] = mine.copy();
-        self.barrier.wait();
-        let all = self.slots.lock().unwrap().iter().map(Tensor::copy).collect();
-        self.barrier.wait(); // nobody writes the next one before all have read
-        all
+    fn swap(&self, mine: &Tensor) -> Vec<Tensor> {
+        self.to.iter().for_each(|rank| rank.send(mine.copy()).unwrap());
+        self.from.iter().map(|rank| rank.recv().unwrap()).collect()
     }
-}
-
-struct Member {
-    rank: usize,
-    exchange: Arc<Exchange>,
 }
 
 impl Ranks for Member {
@@ -236,15 +237,15 @@ impl Ranks for Member {
     }
 
     fn world(&self) -> usize {
-        self.exchange.world
+        self.to.len()
     }
 
     fn all_gather(&self, rows: &Tensor) -> Result<Tensor, NativeError> {
-        Ok(Tensor::cat(&self.exchange.swap(self.rank, rows), 0))
+        Ok(Tensor::cat(&self.swap(rows), 0))
     }
 
     fn all_reduce(&self, sum: &mut Tensor) -> Result<(), NativeError> {
-        let all = self.exchange.swap(self.rank, sum);
+        let all = self.swap(sum);
         let total = all.iter().skip(1).fold(all[0].copy(), |total, x| total + x);
         sum.copy_(&total);
         Ok(())
