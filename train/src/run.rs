@@ -4,7 +4,6 @@
 use crate::dist::{Group, Placement};
 use crate::due::Due;
 use crate::log::{StepClock, StepReport};
-use crate::loss::Ranks;
 use crate::model_dir::ModelDir;
 use crate::optim::AdamW;
 use crate::outputs::{Finished, Outputs};
