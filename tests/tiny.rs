@@ -1,12 +1,14 @@
 //! A small model and a batch with fixed values: no draw from the generator that tests share.
 
+use configs::{GradientDtype, Loss, Precision};
 use data::{Batch, Preprocessor, SampleId};
 use std::path::Path;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
-use train::loss::Rows;
+use train::dist::Group;
+use train::loss::{LossGrad, Pair, Rows};
 use train::model::{Clip, ClipSpec, Source};
-use train::step::Inputs;
+use train::step::{Gradients, Inputs};
 
 const SHAPE: &str = r#"{
     "projection_dim": 24,
@@ -73,6 +75,21 @@ pub fn batch() -> Batch {
 /// The batch as the towers take it.
 pub fn inputs() -> Inputs {
     Inputs::new(&batch(), Device::Cpu)
+}
+
+/// Adds the gradients of a batch to the model's, in f32, `micro` rows at a time, in one process.
+pub fn accumulate(
+    model: &Clip,
+    inputs: &Inputs,
+    rows: &Rows,
+    micro: usize,
+    cfg: &Loss,
+) -> (LossGrad, Pair) {
+    let (group, precision) = (Group::alone(), Precision::F32);
+    Gradients::new(model, *cfg, precision, micro, &group, GradientDtype::F32)
+        .unwrap()
+        .accumulate(model, inputs, rows)
+        .unwrap()
 }
 
 /// The batch's products and weights.

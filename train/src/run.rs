@@ -11,8 +11,8 @@ use crate::progress::Progress;
 use crate::resume::{Resume, starting_point};
 use crate::schedule::learning_rate;
 use crate::signal::StopSignal;
-use crate::step::{self, Gradients, Inputs};
 use crate::snapshot::{self, State};
+use crate::step::{self, Gradients, Inputs};
 use crate::{device, preflight};
 use anyhow::{Result, ensure};
 use checkpoints::RunFolder;
@@ -45,7 +45,12 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Option<Finished>> {
     finished
 }
 
-fn run(cfg: &RunConfig, resume: &Resume, device: Device, group: &Group) -> Result<Option<Finished>> {
+fn run(
+    cfg: &RunConfig,
+    resume: &Resume,
+    device: Device,
+    group: &Group,
+) -> Result<Option<Finished>> {
     let stop = StopSignal::listen()?;
     let started = Instant::now();
     tch::manual_seed(cfg.seed.cast_signed());
@@ -153,7 +158,8 @@ fn run(cfg: &RunConfig, resume: &Resume, device: Device, group: &Group) -> Resul
         loader.drain_warnings().iter().for_each(|line| outputs.warn(line));
         if log_due.after(state.at.step, steps, now) {
             let logit_scale = f64::try_from(state.model.logit_scale())?.exp();
-            let (step, samples, epoch) = (state.at.step, state.at.samples, state.at.epoch_of_last_batch);
+            let (step, samples, epoch) =
+                (state.at.step, state.at.samples, state.at.epoch_of_last_batch);
             let report = StepReport { step, epoch, samples, loss, lr, logit_scale, grad_norm };
             outputs.log_step(&report, &clock)?;
             clock = StepClock::start();

@@ -117,7 +117,8 @@ impl<'a> Gradients<'a> {
             // One pass over a blank pair puts the buckets into the order in which gradients come,
             // so that a run and its continuation sum in the same order.
             let blank = embed(model, &Inputs::blank(model), precision)?;
-            let zeros = Pair { image_BD: blank.image_BD.zeros_like(), text_BD: blank.text_BD.zeros_like() };
+            let zeros =
+                Pair { image_BD: blank.image_BD.zeros_like(), text_BD: blank.text_BD.zeros_like() };
             group.collective(|| {
                 reducer.prepare()?;
                 back_propagate(blank, &zeros)?;

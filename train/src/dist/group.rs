@@ -76,7 +76,9 @@ impl Group {
         let (rank, world) = (placement.rank, placement.world);
         let timeout = Duration::from_secs(cfg.timeout_s);
         let silence = Duration::from_secs(cfg.heartbeat_s);
-        let at = || format!("rank {rank} of {world} ({}) at {}:{}", placement.source, meet.host, meet.port);
+        let at = || {
+            format!("rank {rank} of {world} ({}) at {}:{}", placement.source, meet.host, meet.port)
+        };
 
         let store = connect(&meet, rank, world, timeout).with_context(at)?;
         let loopback = is_loopback(&meet.host);
@@ -168,7 +170,10 @@ impl Group {
     ///
     /// # Errors
     /// That of `work` on rank 0; elsewhere the reason why rank 0 ended.
-    pub fn led<T: Serialize + DeserializeOwned>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub fn led<T: Serialize + DeserializeOwned>(
+        &self,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
         if self.link.is_none() {
             return work();
         }
@@ -335,8 +340,7 @@ fn connect(meet: &Rendezvous, rank: usize, world: usize, timeout: Duration) -> R
     // A store outlives the processes of a failed round only where an agent serves it; what they left
     // in it must not be found again.
     let prefix = format!("vlclip/{}", meet.generation);
-    let (serve, all) =
-        if meet.agent_store { (false, None) } else { (rank == 0, Some(world)) };
+    let (serve, all) = if meet.agent_store { (false, None) } else { (rank == 0, Some(world)) };
     let store = Store::connect(&meet.host, meet.port, serve, all, timeout, &prefix);
     store.context(
         "not all ranks came together: check that all were started, that MASTER_ADDR can be reached \
