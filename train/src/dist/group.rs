@@ -92,8 +92,8 @@ impl Group {
             let said = store.get("monitor").with_context(at)?;
             let (port, token) = said.split_once(' ').context("rank 0 says no address")?;
             let address = format!("{}:{port}", meet.host);
-            let speaks = placement.local_rank == 0;
-            Monitor::connect(&address, token.parse()?, rank, speaks, timeout, silence)
+            let (token, local_rank) = (token.parse()?, placement.local_rank);
+            Monitor::connect(&address, token, rank, local_rank, timeout, silence)
         }
         .with_context(at)?;
         let interface = loopback.then_some("127.0.0.1");
@@ -275,9 +275,9 @@ impl Group {
             return Ok(());
         }
         let silent = format!("rank {reporter} does not say why the run ends");
-        let reason = link.monitor.reason(&silent).map_or(silent, |verdict| verdict.reason);
-        link.monitor.state().ends_by_itself();
-        Err(Ended { reason, speaks: link.monitor.state().speaks() }.into())
+        let verdict = link.monitor.reason(&silent);
+        let reason = verdict.map_or(silent, |verdict| verdict.reason);
+        Err(link.ended(reporter, reason))
     }
 
     /// Ends the run in good order: waits for all ranks, after which nobody's end is a failure.
@@ -305,11 +305,19 @@ impl Group {
         let Some(link) = &self.link else { return error.into() };
         match link.monitor.reason(&error.to_string()) {
             Some(verdict) if verdict.rank != self.placement.rank => {
-                link.monitor.state().ends_by_itself();
-                Ended { reason: verdict.reason, speaks: link.monitor.state().speaks() }.into()
+                link.ended(verdict.rank, verdict.reason)
             }
             _ => error.into(),
         }
+    }
+}
+
+impl Link {
+    /// The end of this rank because of another.
+    fn ended(&self, blamed: usize, reason: String) -> anyhow::Error {
+        let state = self.monitor.state();
+        state.ends_by_itself();
+        Ended { reason, speaks: state.speaks(blamed) }.into()
     }
 }
 
