@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
+const SOURCES: [&str; 2] = ["src/shim.cpp", "src/recompute.cpp"];
+
 fn main() {
-    println!("cargo:rerun-if-changed=src/shim.cpp");
+    for source in SOURCES.iter().chain(&["src/shim.hpp"]) {
+        println!("cargo:rerun-if-changed={source}");
+    }
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys states its libtorch folder");
     let torch = Path::new(&lib).parent().expect("libtorch has a parent folder");
     let include = torch.join("include");
@@ -17,7 +21,7 @@ fn main() {
         .flag("-fvisibility=hidden")
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
-        .file("src/shim.cpp")
+        .files(SOURCES)
         .compile("vlclip_shim");
 
     // Without --no-as-needed the linker drops libtorch_cuda, and no GPU is ever seen.
