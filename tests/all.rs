@@ -6,6 +6,8 @@ mod bad_input;
 mod formats;
 mod micro_batches;
 mod parity;
+mod precision;
+mod recompute;
 mod resume;
 mod support;
 mod tiny;

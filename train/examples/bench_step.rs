@@ -72,7 +72,7 @@ fn main() -> Result<()> {
         let rows = Rows::new(&products, &weights, Positives::Mask, model.logit_scale());
         let (found, _) =
             accumulate_gradients(&model, inputs, &rows, rows_per_batch, &loss_cfg, precision)?;
-        optim.step(learning_rate(&schedule, cfg.lr, step as u64, 1000))?;
+        optim.step(learning_rate(&schedule, cfg.lr, step as u64, 1000), None)?;
         model.clamp_logit_scale();
         let loss = f64::try_from(&found.loss)?;
         let took = start.elapsed().as_secs_f64();

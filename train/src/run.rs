@@ -5,17 +5,18 @@ use crate::evaluate::EvalSet;
 use crate::log::{Log, StepClock, StepReport};
 use crate::loss::Rows;
 use crate::model_dir::ModelDir;
-use crate::optim::AdamW;
+use crate::optim::{AdamW, not_finite};
 use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::resume::{Resume, starting_point};
+use crate::scaler::GradScaler;
 use crate::schedule::learning_rate;
 use crate::signal::StopSignal;
-use crate::step::{Inputs, accumulate_gradients};
+use crate::step::{Arithmetic, Inputs, accumulate_gradients};
 use crate::{device, preflight, snapshot};
 use anyhow::{Result, ensure};
 use checkpoints::RunFolder;
-use configs::{Cadence, Duration, Init, RunConfig};
+use configs::{Cadence, Duration, Init, Micro, RunConfig};
 use data::{Loader, Shard};
 use std::time::Instant;
 
@@ -36,9 +37,11 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
         Some(dir) => ModelDir::open(dir, cfg.data.text.clean)?,
         None => ModelDir::initial(&cfg.model.init, cfg.data.text.clean)?,
     };
-    let mut model = model_dir.load(device)?;
+    let mut model = model_dir.load_for(device, cfg.precision)?;
+    model.set_recompute(cfg.memory.recompute);
     model.freeze(&cfg.model.freeze);
-    let mut optim = AdamW::new(model.params(), &cfg.optim);
+    let scaler = GradScaler::of(cfg.precision, device);
+    let mut optim = AdamW::new(model.params(), &cfg.optim).with_scaler(scaler);
     let mut at = match &from {
         Some(dir) => snapshot::restore(dir, &model, &mut optim)?,
         None => Progress::default(),
@@ -59,7 +62,10 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
         warmup < steps,
         "schedule.warmup_steps: expected fewer steps than the run has ({steps}), found {warmup}"
     );
-    let micro = cfg.batch.micro.unwrap_or(size);
+    let micro = match cfg.batch.micro {
+        Some(Micro::Count(micro)) => micro,
+        Some(Micro::Auto) | None => size,
+    };
 
     // 3. What the run leaves behind.
     let log = Log::open(folder.path(), &at, steps)?;
@@ -78,7 +84,7 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
     }
     outputs.mark_best(&at)?; // a crash may have come between saving and marking
 
-    let mut clock = StepClock::start();
+    let (mut clock, mut num_skipped) = (StepClock::start(), 0);
     while at.step < steps {
         let asked = Instant::now();
         let batch = outputs.rescue(loader.next(), &model, &model_dir, &optim, &at)?;
@@ -92,13 +98,21 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
         }
 
         // The gradients of all rows, `micro` at a time, then one update.
-        let found = accumulate_gradients(&model, &inputs, &rows, micro, &cfg.loss, cfg.precision);
+        let arithmetic = Arithmetic {
+            precision: cfg.precision,
+            grad_scale: optim.scaler().map(GradScaler::scale),
+        };
+        let found = accumulate_gradients(&model, &inputs, &rows, micro, &cfg.loss, arithmetic);
         let (step, embedded) = outputs.rescue(found, &model, &model_dir, &optim, &at)?;
         let norm = optim.clip_grad_norm()?;
         let (loss, grad_norm) = (f64::try_from(&step.loss)?, f64::try_from(&norm)?);
-        preflight::finite(loss, grad_norm, at.step + 1, &embedded, &batch)?;
+        // A float16 gradient that overflows lowers its scale and costs one step.
+        let skipped = optim.scaler().is_some() && !grad_norm.is_finite();
+        num_skipped += u64::from(skipped);
+        let norm_to_check = if skipped { 0.0 } else { grad_norm };
+        preflight::finite(loss, norm_to_check, at.step + 1, &embedded, &batch)?;
         let lr = learning_rate(&cfg.schedule, cfg.optim.lr, at.step, steps);
-        optim.step(lr)?;
+        optim.step(lr, Some(&not_finite(&[&step.loss, &norm])))?;
         model.clamp_logit_scale();
         at.advance(batch.len() as u64, loader.cursor());
 
@@ -107,7 +121,8 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
             loader.drain_warnings().iter().for_each(|line| outputs.warn(line));
             let logit_scale = f64::try_from(model.logit_scale())?.exp();
             let (step, samples, epoch) = (at.step, at.samples, at.epoch_of_last_batch);
-            let report = StepReport { step, epoch, samples, loss, lr, logit_scale, grad_norm };
+            let report =
+                StepReport { step, epoch, samples, loss, lr, logit_scale, grad_norm, num_skipped };
             outputs.log.step(&report, &clock)?;
             clock = StepClock::start();
         }

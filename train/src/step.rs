@@ -67,11 +67,33 @@ pub fn with_precision<T>(
 ) -> Result<T, NativeError> {
     // The guard lives for one forward pass: leaving it frees the casts of weights, which were made
     // with or without a graph and must not serve a pass of the other kind.
-    let _guard = match precision {
-        Precision::F32 => None,
-        Precision::Bf16 => Some(native::autocast_bf16(device)?),
+    let _autocast = match precision {
+        Precision::Bf16 => Some(native::autocast(device, Kind::BFloat16)?),
+        Precision::Fp16 => Some(native::autocast(device, Kind::Half)?),
+        Precision::F32 | Precision::Tf32 | Precision::PureBf16 => None,
     };
+    let _tf32 = tf32(precision)?;
     guarded("run the towers over a batch", body)
+}
+
+/// Allows TF32 where `precision` is that.
+fn tf32(precision: Precision) -> Result<Option<native::Tf32>, NativeError> {
+    (precision == Precision::Tf32).then(native::allow_tf32).transpose()
+}
+
+/// The arithmetic of the two passes through the towers.
+#[derive(Clone, Copy, Debug)]
+pub struct Arithmetic<'a> {
+    /// That of the towers; the loss is taken in the dtype of the embeddings, f32.
+    pub precision: Precision,
+    /// Gradients are multiplied by this f32 scalar before they go through the towers, and stay so.
+    pub grad_scale: Option<&'a Tensor>,
+}
+
+impl From<Precision> for Arithmetic<'_> {
+    fn from(precision: Precision) -> Self {
+        Self { precision, grad_scale: None }
+    }
 }
 
 /// Adds the gradients of the loss of `inputs` to the model's parameters, `micro` rows at a time,
@@ -80,14 +102,16 @@ pub fn with_precision<T>(
 ///
 /// # Errors
 /// When libtorch refuses an operation.
-pub fn accumulate_gradients(
+pub fn accumulate_gradients<'a>(
     model: &Clip,
     inputs: &Inputs,
     rows: &Rows,
     micro: usize,
     cfg: &Loss,
-    precision: Precision,
+    arithmetic: impl Into<Arithmetic<'a>>,
 ) -> Result<(LossGrad, Pair), NativeError> {
+    let Arithmetic { precision, grad_scale } = arithmetic.into();
+    let scaled = |grad: &Tensor| grad_scale.map_or_else(|| grad.shallow_clone(), |s| grad * s);
     let micro = i64::try_from(micro).unwrap_or(i64::MAX).max(1);
     let B = inputs.len();
     let loss_at = |pair: &Pair| {
@@ -99,7 +123,7 @@ pub fn accumulate_gradients(
         let graph_BD = embed(model, inputs, precision)?;
         let local_BD = graph_BD.detach();
         let step = loss_at(&local_BD)?;
-        back_propagate(graph_BD, &step.grad_BD)?;
+        back_propagate(graph_BD, &step.grad_BD.map(scaled), precision)?;
         (step, local_BD)
     } else {
         // 1. Embed all B rows, keeping no graph.
@@ -117,12 +141,13 @@ pub fn accumulate_gradients(
         // 3. Embed again, chunk by chunk, and push those gradients through both towers.
         for &(start, len) in &chunks {
             let graph_bD = embed(model, &inputs.rows(start, len), precision)?;
-            back_propagate(graph_bD, &step.grad_BD.rows(start, len))?;
+            let grad_bD = step.grad_BD.rows(start, len).map(scaled);
+            back_propagate(graph_bD, &grad_bD, precision)?;
         }
         (step, local_BD)
     };
     if model.logit_scale().requires_grad() {
-        let grad = step.grad_logit_scale.shallow_clone();
+        let grad = scaled(&step.grad_logit_scale);
         native::backward(&[model.logit_scale().shallow_clone()], &[grad])?;
     }
     Ok((step, local_BD))
@@ -137,7 +162,8 @@ fn embed(model: &Clip, inputs: &Inputs, precision: Precision) -> Result<Pair, Na
 }
 
 /// Pushes gradients at the embeddings through the towers that learn.
-fn back_propagate(graph_BD: Pair, grad_BD: &Pair) -> Result<(), NativeError> {
+fn back_propagate(graph_BD: Pair, grad_BD: &Pair, precision: Precision) -> Result<(), NativeError> {
+    let _tf32 = tf32(precision)?;
     let sides = [(graph_BD.image_BD, &grad_BD.image_BD), (graph_BD.text_BD, &grad_BD.text_BD)];
     let (outputs, grads): (Vec<_>, Vec<_>) = sides
         .into_iter()
@@ -157,6 +183,10 @@ impl Pair {
             image_BD: self.image_BD.narrow(0, start, len),
             text_BD: self.text_BD.narrow(0, start, len),
         }
+    }
+
+    fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {
+        Self { image_BD: f(&self.image_BD), text_BD: f(&self.text_BD) }
     }
 
     fn cat(parts: &[Self]) -> Self {
