@@ -40,7 +40,7 @@ fn a_wrong_hidden_act_is_noticed_and_the_right_one_is_not() {
     assert_eq!(model.spec.activation(), Activation::QuickGelu);
     for _ in 0..100 {
         tiny::accumulate(&model, &inputs, &rows, tiny::ROWS, &loss);
-        optim.step(cfg.lr).unwrap();
+        optim.step(cfg.lr, None).unwrap();
     }
     assert_eq!(wrong_activation(&mut model, &tiny::batch(), tiny::ROWS, &loss).unwrap(), None);
 

@@ -133,7 +133,7 @@ fn adamw_with_schedule_and_clipping_follows_torch() {
         .filter_map(|name| name.strip_prefix("start."))
         .map(|name| {
             let value = golden.get(&format!("start.{name}")).set_requires_grad(true);
-            Param { name: name.to_owned(), value }
+            Param { name: name.to_owned(), value, master: None }
         })
         .collect();
     assert_eq!(params.len(), 11);
@@ -156,7 +156,7 @@ fn adamw_with_schedule_and_clipping_follows_torch() {
         assert!(diff(&optim.clip_grad_norm().unwrap(), &at("norm")) < 1e-6 * max_abs(&at("norm")));
         let lr = learning_rate(&schedule, cfg.lr, step, 8);
         assert!((lr - f64::try_from(at("lr")).unwrap()).abs() < 1e-12, "step {step}");
-        optim.step(lr).unwrap();
+        optim.step(lr, None).unwrap();
         for param in &params {
             let error = diff(&param.value, &at(&format!("param.{}", param.name)));
             assert!(error < 1e-6, "step {step} {}: {error:e}", param.name);

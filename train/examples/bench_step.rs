@@ -76,8 +76,8 @@ fn main() -> Result<()> {
         let own = 0..rows_per_batch;
         let like = model.logit_scale();
         let rows = Rows::new(&products, &products, &weights, own, &loss_cfg, like);
-        let (found, _) = gradients.accumulate(&model, inputs, &rows)?;
-        optim.step(learning_rate(&schedule, cfg.lr, step as u64, 1000))?;
+        let (found, _) = gradients.accumulate(&model, inputs, &rows, None)?;
+        optim.step(learning_rate(&schedule, cfg.lr, step as u64, 1000), None)?;
         model.clamp_logit_scale();
         let loss = f64::try_from(&found.loss)?;
         let took = start.elapsed().as_secs_f64();
