@@ -1,12 +1,11 @@
 //! Weights that run under another activation than they were trained with are noticed.
 
 use crate::tiny;
-use configs::{Optim, Precision};
+use configs::Optim;
 use tch::Kind;
 use train::AdamW;
 use train::model::{Activation, Clip};
 use train::preflight::wrong_activation;
-use train::step::accumulate_gradients;
 
 /// Large published models depend on their activation through many small differences. A tiny one
 /// does so if its MLPs sit where the two differ most, at -2.2, with a large weight on the difference
@@ -40,8 +39,8 @@ fn a_wrong_hidden_act_is_noticed_and_the_right_one_is_not() {
     let mut optim = AdamW::new(model.params(), &cfg);
     assert_eq!(model.spec.activation(), Activation::QuickGelu);
     for _ in 0..100 {
-        accumulate_gradients(&model, &inputs, &rows, tiny::ROWS, &loss, Precision::F32).unwrap();
-        optim.step(cfg.lr).unwrap();
+        tiny::accumulate(&model, &inputs, &rows, tiny::ROWS, &loss);
+        optim.step(cfg.lr, None).unwrap();
     }
     assert_eq!(wrong_activation(&mut model, &tiny::batch(), tiny::ROWS, &loss).unwrap(), None);
 

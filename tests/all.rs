@@ -7,6 +7,8 @@ mod formats;
 mod launch;
 mod micro_batches;
 mod parity;
+mod precision;
+mod recompute;
 mod resume;
 mod support;
 mod tiny;

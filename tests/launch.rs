@@ -122,11 +122,13 @@ fn runs(pid: u32) -> bool {
 }
 
 #[test]
-fn sigterm_to_the_launcher_saves_the_run() {
+fn sigterm_saves_the_run_though_the_launcher_passes_it_on() {
     let run = TinyRun::new();
     let (mut launcher, pid) = launched(&run);
     assert!(runs(pid));
-    let asked = Command::new("kill").args(["-TERM", &launcher.id().to_string()]).status().unwrap();
+    // To both, as SLURM and systemd do: the process is asked twice, and still saves.
+    let both = [launcher.id(), pid].map(|pid| pid.to_string());
+    let asked = Command::new("kill").arg("-TERM").args(both).status().unwrap();
     assert!(asked.success());
     assert_eq!(launcher.wait().unwrap().code(), Some(0));
     assert!(!runs(pid));

@@ -1,17 +1,14 @@
 //! The gradients of a batch do not depend on how many rows go through the towers at once.
 
 use crate::tiny;
-use configs::Precision;
 use tch::{Kind, Tensor};
-use train::step::accumulate_gradients;
 
 /// The loss and the gradients of every parameter, `micro` rows at a time.
 fn gradients(kind: Kind, micro: usize) -> (f64, Vec<(String, Tensor)>) {
     let model = tiny::clip(kind);
     let cfg = configs::Loss { tile: 5, ..configs::Loss::default() };
     let rows = tiny::rows(kind);
-    let (step, _) =
-        accumulate_gradients(&model, &tiny::inputs(), &rows, micro, &cfg, Precision::F32).unwrap();
+    let (step, _) = tiny::accumulate(&model, &tiny::inputs(), &rows, micro, &cfg);
     let grads = model.params().iter().map(|p| (p.name.clone(), p.value.grad())).collect();
     (f64::try_from(&step.loss).unwrap(), grads)
 }

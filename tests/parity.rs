@@ -2,13 +2,14 @@
 //! random weights and inputs.
 
 use crate::support::python;
+use crate::tiny;
 use checkpoints::TensorFile;
-use configs::{Clean, Decay, Optim, Precision, Schedule};
+use configs::{Clean, Decay, Optim, Schedule};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 use train::loss::Rows;
 use train::model::{Clip, Param};
-use train::step::{Inputs, accumulate_gradients};
+use train::step::Inputs;
 use train::{AdamW, ModelDir, learning_rate, tensors};
 
 /// Tensors that a script of `tests/peers` wrote.
@@ -71,8 +72,7 @@ fn agrees_with_the_peers(case: &str) {
     let weights = vec![1.0; products.len()];
     let cfg = configs::Loss { tile: 3, ..configs::Loss::default() };
     let rows = Rows::new(&products, &products, &weights, 0..products.len(), &cfg, &image);
-    let (step, _) =
-        accumulate_gradients(&model, &inputs, &rows, products.len(), &cfg, Precision::F32).unwrap();
+    let (step, _) = tiny::accumulate(&model, &inputs, &rows, products.len(), &cfg);
     for prefix in ["", "openclip."] {
         let at = |name: &str| golden.get(&format!("{prefix}{name}"));
         let (i, t) = (diff(&image, &at("image_embeds")), diff(&text, &at("text_embeds")));
@@ -133,7 +133,7 @@ fn adamw_with_schedule_and_clipping_follows_torch() {
         .filter_map(|name| name.strip_prefix("start."))
         .map(|name| {
             let value = golden.get(&format!("start.{name}")).set_requires_grad(true);
-            Param { name: name.to_owned(), value }
+            Param { name: name.to_owned(), value, master: None }
         })
         .collect();
     assert_eq!(params.len(), 11);
@@ -156,7 +156,7 @@ fn adamw_with_schedule_and_clipping_follows_torch() {
         assert!(diff(&optim.clip_grad_norm().unwrap(), &at("norm")) < 1e-6 * max_abs(&at("norm")));
         let lr = learning_rate(&schedule, cfg.lr, step, 8);
         assert!((lr - f64::try_from(at("lr")).unwrap()).abs() < 1e-12, "step {step}");
-        optim.step(lr).unwrap();
+        optim.step(lr, None).unwrap();
         for param in &params {
             let error = diff(&param.value, &at(&format!("param.{}", param.name)));
             assert!(error < 1e-6, "step {step} {}: {error:e}", param.name);

@@ -1,12 +1,14 @@
 //! A small model and a batch with fixed values: no draw from the generator that tests share.
 
+use configs::{GradientDtype, Loss, Precision};
 use data::{Batch, Preprocessor, SampleId};
 use std::path::Path;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
-use train::loss::Rows;
+use train::dist::Group;
+use train::loss::{LossGrad, Pair, Rows};
 use train::model::{Clip, ClipSpec, Source};
-use train::step::Inputs;
+use train::step::{Gradients, Inputs};
 
 const SHAPE: &str = r#"{
     "projection_dim": 24,
@@ -28,21 +30,33 @@ fn wave(shape: &[i64], seed: f64) -> Tensor {
 
 /// Two towers of two blocks.
 pub fn clip(kind: Kind) -> Clip {
+    let model =
+        Clip::new(spec(), Source::Random, &Preprocessor::clip(16), Device::Cpu, kind).unwrap();
+    set(&model);
+    model
+}
+
+/// Its shape.
+pub fn spec() -> ClipSpec {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.json");
     std::fs::write(&path, SHAPE).unwrap();
-    let spec = ClipSpec::read(&path).unwrap();
-    let model =
-        Clip::new(spec, Source::Random, &Preprocessor::clip(16), Device::Cpu, kind).unwrap();
+    ClipSpec::read(&path).unwrap()
+}
+
+/// Gives every parameter its fixed value.
+fn set(model: &Clip) {
     for (i, param) in model.params().iter().enumerate() {
         let size = param.value.size();
         let fan = size.last().copied().unwrap_or(1).max(1) as f64;
         let norm = param.name.contains("norm") && param.name.ends_with("weight");
         let centre = if norm { 1.0 } else { 0.0 };
         let value = wave(&size, i as f64 / 7.0) * (1.5 / fan.sqrt()) + centre;
-        tch::no_grad(|| param.value.shallow_clone().copy_(&value));
+        tch::no_grad(|| {
+            param.exact().shallow_clone().copy_(&value);
+            param.value.shallow_clone().copy_(param.exact());
+        });
     }
-    model
 }
 
 /// Pictures and captions of different lengths; two products on two rows each; weights.
@@ -73,6 +87,34 @@ pub fn batch() -> Batch {
 /// The batch as the towers take it.
 pub fn inputs() -> Inputs {
     Inputs::new(&batch(), Device::Cpu)
+}
+
+/// Adds the gradients of a batch to the model's, in f32, `micro` rows at a time, in one process.
+pub fn accumulate(
+    model: &Clip,
+    inputs: &Inputs,
+    rows: &Rows,
+    micro: usize,
+    cfg: &Loss,
+) -> (LossGrad, Pair) {
+    accumulate_in(Precision::F32, None, model, inputs, rows, micro, cfg)
+}
+
+/// The same in another precision, with gradients multiplied by `grad_scale`.
+pub fn accumulate_in(
+    precision: Precision,
+    grad_scale: Option<&Tensor>,
+    model: &Clip,
+    inputs: &Inputs,
+    rows: &Rows,
+    micro: usize,
+    cfg: &Loss,
+) -> (LossGrad, Pair) {
+    let group = Group::alone();
+    Gradients::new(model, *cfg, precision, micro, &group, GradientDtype::F32)
+        .unwrap()
+        .accumulate(model, inputs, rows, grad_scale)
+        .unwrap()
 }
 
 /// The batch's products and weights.

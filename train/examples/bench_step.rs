@@ -11,9 +11,10 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
+use train::dist::Group;
 use train::loss::Rows;
 use train::model::{Clip, ClipSpec, Source};
-use train::step::{Inputs, accumulate_gradients};
+use train::step::{Gradients, Inputs};
 use train::{AdamW, learning_rate, tensors};
 
 #[derive(Parser)]
@@ -65,6 +66,9 @@ fn main() -> Result<()> {
     let products: Vec<u64> = (0..rows_per_batch as u64).collect();
     let weights = vec![1.0; rows_per_batch];
     let loss_cfg = configs::Loss::default();
+    let group = Group::alone();
+    let dtype = configs::GradientDtype::F32;
+    let mut gradients = Gradients::new(&model, loss_cfg, precision, rows_per_batch, &group, dtype)?;
     let mut seconds = Vec::new();
     for step in 0..args.warmup + args.steps {
         let inputs = &batches[step % batches.len()];
@@ -72,9 +76,8 @@ fn main() -> Result<()> {
         let own = 0..rows_per_batch;
         let like = model.logit_scale();
         let rows = Rows::new(&products, &products, &weights, own, &loss_cfg, like);
-        let (found, _) =
-            accumulate_gradients(&model, inputs, &rows, rows_per_batch, &loss_cfg, precision)?;
-        optim.step(learning_rate(&schedule, cfg.lr, step as u64, 1000))?;
+        let (found, _) = gradients.accumulate(&model, inputs, &rows, None)?;
+        optim.step(learning_rate(&schedule, cfg.lr, step as u64, 1000), None)?;
         model.clamp_logit_scale();
         let loss = f64::try_from(&found.loss)?;
         let took = start.elapsed().as_secs_f64();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-const SOURCES: [&str; 3] = ["src/shim.cpp", "src/c10d.cpp", "src/nccl.cpp"];
+const SOURCES: [&str; 4] = ["src/shim.cpp", "src/c10d.cpp", "src/nccl.cpp", "src/recompute.cpp"];
 
 fn main() {
     for source in SOURCES.iter().chain(&["src/shim.hpp", "stubs"]) {

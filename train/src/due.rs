@@ -60,7 +60,8 @@ mod tests {
     #[test]
     fn steps_come_on_multiples_and_at_the_end() {
         let mut due = Due::new(Cadence::Steps(4));
-        let fired: Vec<u64> = (1..=10).filter(|&done| due.after(done, 10, Duration::ZERO)).collect();
+        let fired: Vec<u64> =
+            (1..=10).filter(|&done| due.after(done, 10, Duration::ZERO)).collect();
         assert_eq!(fired, [4, 8, 10]);
         let owed: Vec<u64> = (0..=10).filter(|&done| due.owed(done, 10)).collect();
         assert_eq!(owed, [0, 4, 8, 10]);

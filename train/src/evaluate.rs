@@ -107,7 +107,8 @@ pub fn evaluate(
         });
         parts.push(Part { vectors, ..serde_json::from_slice(header)? });
     }
-    let (ids, [image, text], warnings) = assemble(parts, usize::try_from(model.spec.projection_dim)?);
+    let (ids, [image, text], warnings) =
+        assemble(parts, usize::try_from(model.spec.projection_dim)?);
     ensure!(
         !ids.is_empty(),
         "no usable row in `{}`: {}",

@@ -23,10 +23,21 @@ pub fn guarded<T>(operation: &'static str, body: impl FnOnce() -> T) -> Result<T
     let outer = GUARDED.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(body));
     GUARDED.set(outer);
-    result.or_else(|payload| match payload.downcast_ref::<String>().and_then(|t| refusal(t)) {
-        Some(message) => Err(NativeError { operation, message }),
-        None => panic::resume_unwind(payload),
+    result.or_else(|payload| {
+        let payload = match payload.downcast::<NativeError>() {
+            Ok(error) => return Err(*error),
+            Err(other) => other,
+        };
+        match payload.downcast_ref::<String>().and_then(|t| refusal(t)) {
+            Some(message) => Err(NativeError { operation, message }),
+            None => panic::resume_unwind(payload),
+        }
     })
+}
+
+/// Model code's way to pass on an error of `native` in tch's panicking form: [`guarded`] catches it.
+pub fn or_panic<T>(result: Result<T, NativeError>) -> T {
+    result.unwrap_or_else(|error| panic::panic_any(error))
 }
 
 /// The first line of what libtorch said, and what to do about it.
@@ -46,7 +57,8 @@ fn quiet_guarded_panics() {
         let print = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let text = info.payload().downcast_ref::<String>();
-            if !(GUARDED.get() && text.is_some_and(|text| text.contains(TORCH))) {
+            let ours = info.payload().is::<NativeError>();
+            if !(GUARDED.get() && (ours || text.is_some_and(|text| text.contains(TORCH)))) {
                 print(info);
             }
         }));
@@ -77,6 +89,15 @@ mod tests {
         let ask = || Tensor::zeros([1 << 60], (Kind::Float, Device::Cpu));
         let text = guarded("embed a batch", ask).unwrap_err().to_string();
         assert!(text.contains("lower batch.micro"), "{text}");
+    }
+
+    #[test]
+    fn errors_of_native_pass_as_they_are() {
+        let fail = || -> Result<(), _> {
+            native::backward(&[Tensor::from(1.0f64)], &[Tensor::from(1.0f64)])
+        };
+        let text = guarded("embed a batch", || or_panic(fail())).unwrap_err().to_string();
+        assert_eq!(text, fail().unwrap_err().to_string());
     }
 
     #[test]

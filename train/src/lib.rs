@@ -16,6 +16,7 @@ pub mod preflight;
 mod progress;
 mod resume;
 mod run;
+mod scaler;
 mod schedule;
 mod signal;
 mod snapshot;
@@ -24,8 +25,9 @@ pub mod tensors;
 
 pub use evaluate::{EvalSet, evaluate};
 pub use model_dir::ModelDir;
-pub use optim::AdamW;
+pub use optim::{AdamW, not_finite};
 pub use outputs::{CLEAN, Finished};
 pub use resume::Resume;
 pub use run::train;
+pub use scaler::GradScaler;
 pub use schedule::learning_rate;

@@ -27,6 +27,8 @@ pub struct StepReport {
     pub logit_scale: f64,
     /// L2 norm of the gradients of the last step, before clipping.
     pub grad_norm: f64,
+    /// Steps of this process that changed nothing because a float16 gradient overflowed.
+    pub num_skipped: u64,
 }
 
 /// Where the time of a stretch of steps went.
@@ -125,6 +127,10 @@ impl Log {
             wait * 100.0,
             human(Duration::from_secs_f64(left)),
         );
+        let text = match at.num_skipped {
+            0 => text,
+            n => format!("{text} skipped {n}"),
+        };
         if self.plain {
             let _ = writeln!(io::stderr(), "step {}/{} {text}", at.step, self.steps);
         } else {
@@ -134,7 +140,7 @@ impl Log {
         self.write(json!({
             "kind": "step", "step": at.step, "epoch": at.epoch, "samples": at.samples,
             "loss": at.loss, "lr": at.lr, "logit_scale": at.logit_scale,
-            "grad_norm": at.grad_norm, "samples_per_s": rate, "data_wait": wait,
+            "grad_norm": at.grad_norm, "skipped_steps": at.num_skipped, "samples_per_s": rate, "data_wait": wait,
         }))
     }
 

@@ -4,7 +4,7 @@ use crate::model::{Clip, ClipSpec, Source};
 use crate::tensors;
 use anyhow::{Context, Result, ensure};
 use checkpoints::{TensorFile, TensorView, write_safetensors};
-use configs::{Clean, Init, RandomInit};
+use configs::{Clean, Init, Precision, RandomInit};
 use data::{EndToken, PadId, Preprocessor, Tokenizer};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -112,12 +112,25 @@ impl ModelDir {
     /// # Errors
     /// Names every tensor of the checkpoint that is missing, extra or misshapen.
     pub fn load(&self, device: Device) -> Result<Clip> {
+        self.load_for(device, Precision::F32)
+    }
+
+    /// The model with its initial weights on `device`, in the dtype that training in `precision`
+    /// keeps them in.
+    ///
+    /// # Errors
+    /// Names every tensor of the checkpoint that is missing, extra or misshapen.
+    pub fn load_for(&self, device: Device, precision: Precision) -> Result<Clip> {
+        let kind = match precision {
+            Precision::PureBf16 => Kind::BFloat16,
+            Precision::F32 | Precision::Tf32 | Precision::Bf16 | Precision::Fp16 => Kind::Float,
+        };
         let Some(dir) = &self.weights else {
             let source = Source::Random;
-            return Ok(Clip::new(self.spec.clone(), source, &self.picture, device, Kind::Float)?);
+            return Ok(Clip::new(self.spec.clone(), source, &self.picture, device, kind)?);
         };
         let file = TensorFile::open(dir)?;
-        Clip::new(self.spec.clone(), Source::Stored(&file), &self.picture, device, Kind::Float)
+        Clip::new(self.spec.clone(), Source::Stored(&file), &self.picture, device, kind)
             .with_context(|| format!("model directory `{}`", dir.display()))
     }
 
@@ -130,7 +143,7 @@ impl ModelDir {
         let stored = model
             .params()
             .iter()
-            .map(|param| Ok((param.name.as_str(), tensors::to_stored(&param.value)?)))
+            .map(|param| Ok((param.name.as_str(), tensors::to_stored(param.exact())?)))
             .collect::<Result<Vec<_>>>()?;
         let views: Vec<TensorView> =
             stored.iter().map(|(name, t)| tensors::named(name, t)).collect();

@@ -1,12 +1,12 @@
 //! What a run leaves behind: its folder with checkpoints, evaluation reports and figures. The first
 //! rank writes it; the others take part in what needs all of them.
 
+use crate::device;
 use crate::dist::Group;
 use crate::evaluate::{EvalSet, evaluate};
 use crate::log::{Log, StepClock, StepReport};
 use crate::progress::{Best, Measured, Progress};
 use crate::snapshot::{self, State};
-use crate::device;
 use anyhow::{Context, Result};
 use checkpoints::RunFolder;
 use configs::{Clean, RunConfig};
@@ -191,15 +191,16 @@ impl<'a> Outputs<'a> {
             return Ok(());
         }
         let meta = Map::from_iter([(CLEAN.to_owned(), serde_json::to_value(self.clean)?)]);
-        written.folder.save_step_with(at.step, meta, |dir| snapshot::write(dir, state)).with_context(
-            || {
+        written
+            .folder
+            .save_step_with(at.step, meta, |dir| snapshot::write(dir, state))
+            .with_context(|| {
                 format!(
                     "cannot save step {} in `{}`; earlier checkpoints are untouched",
                     at.step,
                     written.folder.path().display()
                 )
-            },
-        )?;
+            })?;
         self.saved = Some(at.step);
         written.mark_best(at)?;
         written.folder.prune(written.keep)?;

@@ -4,16 +4,16 @@
 use crate::dist::{Group, Placement};
 use crate::due::Due;
 use crate::log::{StepClock, StepReport};
-use crate::loss::Ranks;
 use crate::model_dir::ModelDir;
-use crate::optim::AdamW;
+use crate::optim::{AdamW, not_finite};
 use crate::outputs::{Finished, Outputs};
 use crate::progress::Progress;
 use crate::resume::{Resume, starting_point};
+use crate::scaler::GradScaler;
 use crate::schedule::learning_rate;
 use crate::signal::StopSignal;
-use crate::step::{self, Gradients, Inputs};
 use crate::snapshot::{self, State};
+use crate::step::{self, Gradients, Inputs};
 use crate::{device, preflight};
 use anyhow::{Result, ensure};
 use checkpoints::RunFolder;
@@ -46,7 +46,12 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Option<Finished>> {
     finished
 }
 
-fn run(cfg: &RunConfig, resume: &Resume, device: Device, group: &Group) -> Result<Option<Finished>> {
+fn run(
+    cfg: &RunConfig,
+    resume: &Resume,
+    device: Device,
+    group: &Group,
+) -> Result<Option<Finished>> {
     let stop = StopSignal::listen()?;
     let started = Instant::now();
     tch::manual_seed(cfg.seed.cast_signed());
@@ -62,17 +67,20 @@ fn run(cfg: &RunConfig, resume: &Resume, device: Device, group: &Group) -> Resul
         Some(dir) => ModelDir::open(dir, cfg.data.text.clean)?,
         None => ModelDir::initial(&cfg.model.init, cfg.data.text.clean)?,
     };
-    let mut model = model_dir.load(device)?;
+    let mut model = model_dir.load_for(device, cfg.precision)?;
+    model.set_recompute(cfg.memory.recompute);
     if cfg.loss.kind == LossKind::Siglip {
         model.add_logit_bias(cfg.loss.init_logit_bias);
     }
     model.freeze(&cfg.model.freeze);
-    let mut optim = AdamW::new(model.params(), &cfg.optim);
+    let scaler = GradScaler::of(cfg.precision, device);
+    let mut optim = AdamW::new(model.params(), &cfg.optim).with_scaler(scaler);
     let at = group.led(|| match &from {
         Some(dir) => snapshot::restore(dir, &model, &mut optim),
         None => Ok(Progress::default()),
     })?;
-    group.follow_leader(model.params().iter().map(|param| &param.value))?;
+    let values = model.params().iter().flat_map(|p| [Some(&p.value), p.master.as_ref()]);
+    group.follow_leader(values.flatten())?;
     if at.step > 0 {
         group.follow_leader(optim.state().map(|(_, tensor)| tensor))?;
     }
@@ -117,7 +125,7 @@ fn run(cfg: &RunConfig, resume: &Resume, device: Device, group: &Group) -> Resul
     }
     outputs.mark_best(&state.at)?; // a crash may have come between saving and marking
 
-    let mut clock = StepClock::start();
+    let (mut clock, mut num_skipped) = (StepClock::start(), 0);
     while state.at.step < steps {
         group.at_step(state.at.step);
         group.doing("reading data");
@@ -134,13 +142,18 @@ fn run(cfg: &RunConfig, resume: &Resume, device: Device, group: &Group) -> Resul
         }
 
         // The gradients of all rows of all ranks, `micro` at a time, then one update.
-        let found = gradients.accumulate(&state.model, &inputs, &rows);
+        let grad_scale = state.optim.scaler().map(GradScaler::scale);
+        let found = gradients.accumulate(&state.model, &inputs, &rows, grad_scale);
         let (step, embedded) = outputs.rescue(found, &state)?;
         let norm = state.optim.clip_grad_norm()?;
         let (loss, grad_norm) = (f64::try_from(&step.loss)?, f64::try_from(&norm)?);
-        preflight::finite(loss, grad_norm, state.at.step + 1, &embedded, &batch, group)?;
+        // A float16 gradient that overflows lowers its scale and costs one step.
+        let skipped = state.optim.scaler().is_some() && !grad_norm.is_finite();
+        num_skipped += u64::from(skipped);
+        let checked = if skipped { 0.0 } else { grad_norm };
+        preflight::finite(loss, checked, state.at.step + 1, &embedded, &batch, group)?;
         let lr = learning_rate(&cfg.schedule, cfg.optim.lr, state.at.step, steps);
-        state.optim.step(lr)?;
+        state.optim.step(lr, Some(&not_finite(&[&step.loss, &norm])))?;
         state.model.clamp_logit_scale();
         state.at.advance(size as u64, loader.cursor());
 
@@ -154,8 +167,10 @@ fn run(cfg: &RunConfig, resume: &Resume, device: Device, group: &Group) -> Resul
         loader.drain_warnings().iter().for_each(|line| outputs.warn(line));
         if log_due.after(state.at.step, steps, now) {
             let logit_scale = f64::try_from(state.model.logit_scale())?.exp();
-            let (step, samples, epoch) = (state.at.step, state.at.samples, state.at.epoch_of_last_batch);
-            let report = StepReport { step, epoch, samples, loss, lr, logit_scale, grad_norm };
+            let (step, samples, epoch) =
+                (state.at.step, state.at.samples, state.at.epoch_of_last_batch);
+            let report =
+                StepReport { step, epoch, samples, loss, lr, logit_scale, grad_norm, num_skipped };
             outputs.log_step(&report, &clock)?;
             clock = StepClock::start();
         }

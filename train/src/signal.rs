@@ -5,6 +5,11 @@ use signal_hook::iterator::Signals;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Signals this soon after the first are the same request by another way: SLURM, systemd and
+/// `timeout` signal a launcher and its processes alike, and the launcher passes it on.
+pub const SAME_REQUEST: Duration = Duration::from_secs(1);
 
 /// Set once the process was asked to stop.
 #[derive(Clone, Debug)]
@@ -12,7 +17,7 @@ pub struct StopSignal(Arc<AtomicBool>);
 
 impl StopSignal {
     /// Starts listening. The first signal asks the run to save and leave, and is answered at once;
-    /// a second one ends the process.
+    /// a second one, more than [`SAME_REQUEST`] later, ends the process.
     ///
     /// # Errors
     /// When the system refuses to install a handler.
@@ -21,10 +26,14 @@ impl StopSignal {
         let flag = Arc::clone(&asked);
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         std::thread::Builder::new().name("signals".into()).spawn(move || {
+            let mut first = None;
             for signal in signals.forever() {
-                if flag.swap(true, Ordering::Relaxed) {
-                    std::process::exit(128 + signal);
+                match first {
+                    Some(at) if Instant::now() < at + SAME_REQUEST => continue,
+                    Some(_) => std::process::exit(128 + signal),
+                    None => first = Some(Instant::now()),
                 }
+                flag.store(true, Ordering::Relaxed);
                 let text =
                     "stopping after this step with a checkpoint; a second signal leaves at once";
                 let _ = writeln!(io::stderr(), "{text}");

@@ -39,6 +39,9 @@ pub fn write(dir: &Path, state: &State) -> Result<()> {
         .state()
         .map(|(name, tensor)| Ok((name, tensors::to_stored(tensor)?)))
         .collect::<Result<_>>()?;
+    for (name, tensor) in optim.scaler().iter().flat_map(|scaler| scaler.state()) {
+        stored.push((name.into(), tensors::to_stored(tensor)?));
+    }
     for (name, device) in generators(model.device()) {
         stored.push((name.into(), tensors::to_stored(&native::rng_state(device)?)?));
     }
@@ -76,6 +79,12 @@ pub fn restore(dir: &Path, model: &Clip, optim: &mut AdamW) -> Result<Progress> 
     optim
         .restore(find)
         .map_err(|Refused(e)| e.context(format!("training state `{}`", path.display())))?;
+    // A run may go on in float16 that was not in float16 before: its scale starts afresh.
+    if let Some(scaler) = optim.scaler_mut()
+        && scaler.state().iter().all(|(name, _)| file.contains(name))
+    {
+        scaler.restore(find).map_err(|Refused(e)| e)?;
+    }
     for (name, device) in generators(model.device()) {
         // A run may go on with another kind of device: what draws there starts afresh.
         if file.contains(name) {

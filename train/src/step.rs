@@ -79,11 +79,18 @@ pub fn with_precision<T>(
 ) -> Result<T, NativeError> {
     // The guard lives for one forward pass: leaving it frees the casts of weights, which were made
     // with or without a graph and must not serve a pass of the other kind.
-    let _guard = match precision {
-        Precision::F32 => None,
-        Precision::Bf16 | _ => Some(native::autocast_bf16(device)?),
+    let _autocast = match precision {
+        Precision::Bf16 => Some(native::autocast(device, Kind::BFloat16)?),
+        Precision::Fp16 => Some(native::autocast(device, Kind::Half)?),
+        Precision::F32 | Precision::Tf32 | Precision::PureBf16 => None,
     };
+    let _tf32 = tf32(precision)?;
     guarded("run the towers over a batch", body)
+}
+
+/// Allows TF32 where `precision` is that.
+fn tf32(precision: Precision) -> Result<Option<native::Tf32>, NativeError> {
+    (precision == Precision::Tf32).then(native::allow_tf32).transpose()
 }
 
 /// Takes the gradients of batches, over all ranks.
@@ -117,10 +124,10 @@ impl<'a> Gradients<'a> {
             // One pass over a blank pair puts the buckets into the order in which gradients come,
             // so that a run and its continuation sum in the same order.
             let blank = embed(model, &Inputs::blank(model), precision)?;
-            let zeros = Pair { image_BD: blank.image_BD.zeros_like(), text_BD: blank.text_BD.zeros_like() };
+            let zeros = blank.map(Tensor::zeros_like);
             group.collective(|| {
                 reducer.prepare()?;
-                back_propagate(blank, &zeros)?;
+                back_propagate(blank, &zeros, precision)?;
                 native::clear_grads(&mut params);
                 reducer.settle()
             })?;
@@ -130,7 +137,8 @@ impl<'a> Gradients<'a> {
 
     /// Adds the gradients of the loss to the model's parameters: those of the batches of all ranks,
     /// of which `inputs` is this rank's. Returns the loss and what it was taken at. Nothing but
-    /// rounding depends on the number of ranks and on `micro`.
+    /// rounding depends on the number of ranks and on `micro`. With `grad_scale`, an f32 scalar, the
+    /// gradients are that many times too large (mixed-precision training, arXiv 1710.03740).
     ///
     /// # Errors
     /// When libtorch refuses an operation, or another rank cannot go on.
@@ -139,14 +147,16 @@ impl<'a> Gradients<'a> {
         model: &Clip,
         inputs: &Inputs,
         rows: &Rows,
+        grad_scale: Option<&Tensor>,
     ) -> Result<(LossGrad, Pair)> {
+        let scaled = |grad: &Tensor| grad_scale.map_or_else(|| grad.shallow_clone(), |s| grad * s);
         let micro = i64::try_from(self.micro).unwrap_or(i64::MAX);
         let B = inputs.len();
         let (step, local_BD) = if micro >= B {
             let graph_BD = embed(model, inputs, self.precision)?;
             let local_BD = graph_BD.detach();
             let step = self.loss_at(model, &local_BD, rows)?;
-            self.back_propagate_last(graph_BD, &step.grad_BD)?;
+            self.back_propagate_last(graph_BD, &step.grad_BD.map(scaled))?;
             (step, local_BD)
         } else {
             // 1. Embed all B rows, keeping no graph.
@@ -165,9 +175,9 @@ impl<'a> Gradients<'a> {
             // 3. Embed again, chunk by chunk, and push those gradients through both towers.
             for &(start, len) in &chunks {
                 let graph_bD = embed(model, &inputs.rows(start, len), self.precision)?;
-                let grad_bD = step.grad_BD.rows(start, len);
+                let grad_bD = step.grad_BD.rows(start, len).map(scaled);
                 if start + len < B {
-                    back_propagate(graph_bD, &grad_bD)?;
+                    back_propagate(graph_bD, &grad_bD, self.precision)?;
                 } else {
                     self.back_propagate_last(graph_bD, &grad_bD)?;
                 }
@@ -179,7 +189,7 @@ impl<'a> Gradients<'a> {
         let bias = model.logit_bias().zip(step.grad_logit_bias.as_ref());
         for (param, grad) in [scale, bias].into_iter().flatten() {
             if param.requires_grad() {
-                native::backward(&[param.shallow_clone()], &[grad.shallow_clone()])?;
+                native::backward(&[param.shallow_clone()], &[scaled(grad)])?;
             }
         }
         Ok((step, local_BD))
@@ -196,11 +206,11 @@ impl<'a> Gradients<'a> {
     /// The backward pass after which the gradients of all ranks are summed.
     fn back_propagate_last(&mut self, graph_BD: Pair, grad_BD: &Pair) -> Result<()> {
         let Some(reducer) = &mut self.reducer else {
-            return Ok(back_propagate(graph_BD, grad_BD)?);
+            return Ok(back_propagate(graph_BD, grad_BD, self.precision)?);
         };
         self.group.collective(|| {
             reducer.prepare()?;
-            back_propagate(graph_BD, grad_BD)
+            back_propagate(graph_BD, grad_BD, self.precision)
         })
     }
 }
@@ -234,7 +244,8 @@ fn embed(model: &Clip, inputs: &Inputs, precision: Precision) -> Result<Pair, Na
 }
 
 /// Pushes gradients at the embeddings through the towers that learn.
-fn back_propagate(graph_BD: Pair, grad_BD: &Pair) -> Result<(), NativeError> {
+fn back_propagate(graph_BD: Pair, grad_BD: &Pair, precision: Precision) -> Result<(), NativeError> {
+    let _tf32 = tf32(precision)?;
     let sides = [(graph_BD.image_BD, &grad_BD.image_BD), (graph_BD.text_BD, &grad_BD.text_BD)];
     let (outputs, grads): (Vec<_>, Vec<_>) = sides
         .into_iter()
@@ -254,6 +265,10 @@ impl Pair {
             image_BD: self.image_BD.narrow(0, start, len),
             text_BD: self.text_BD.narrow(0, start, len),
         }
+    }
+
+    fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {
+        Self { image_BD: f(&self.image_BD), text_BD: f(&self.text_BD) }
     }
 
     fn cat(parts: &[Self]) -> Self {

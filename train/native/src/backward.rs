@@ -31,3 +31,9 @@ pub fn clear_grads(params: &mut [Tensor]) {
     // SAFETY: an array of live tensor pointers.
     unsafe { ffi::shim_clear_grads(ffi::pointers(params).as_ptr(), params.len()) }
 }
+
+/// Whether operations on this thread record a graph.
+pub fn grad_is_enabled() -> bool {
+    // SAFETY: plain values.
+    unsafe { ffi::shim_grad_is_enabled() }
+}

@@ -1,6 +1,6 @@
-//! The C functions of `shim.cpp`.
+//! The C functions of the `.cpp` files.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 use tch::Tensor;
 use torch_sys::C_tensor;
 
@@ -34,6 +34,8 @@ unsafe extern "C" {
         beta2: f64,
         weight_decay: f64,
         eps: f64,
+        grad_scale: *const C_tensor,
+        found_inf: *const C_tensor,
     ) -> bool;
     pub fn shim_global_norm(
         tensors: *const *const C_tensor,
@@ -42,15 +44,40 @@ unsafe extern "C" {
     ) -> bool;
     pub fn shim_scale(tensors: *const *const C_tensor, len: usize, factor: *const C_tensor)
     -> bool;
+    pub fn shim_copy(to: *const *const C_tensor, from: *const *const C_tensor, len: usize) -> bool;
+    pub fn shim_update_scale(
+        scale: *const C_tensor,
+        growth_tracker: *const C_tensor,
+        found_inf: *const C_tensor,
+        growth: f64,
+        backoff: f64,
+        interval: i64,
+    ) -> bool;
+    pub fn shim_grad_is_enabled() -> bool;
     pub fn shim_backward(
         outputs: *const *const C_tensor,
         grads: *const *const C_tensor,
         len: usize,
     ) -> bool;
+    pub fn shim_recompute(
+        input: *const C_tensor,
+        body: *mut c_void,
+        run: extern "C" fn(*mut c_void, *mut C_tensor, *mut *mut C_tensor) -> bool,
+        drop: extern "C" fn(*mut c_void),
+        out: *mut *mut C_tensor,
+    ) -> bool;
+    pub fn shim_set_error(message: *const c_char, len: usize);
     pub fn shim_clear_grads(tensors: *const *const C_tensor, len: usize);
-    pub fn shim_autocast_enter(cuda: bool, was: *mut bool) -> bool;
+    pub fn shim_autocast_enter(
+        cuda: bool,
+        half: bool,
+        was: *mut bool,
+        was_dtype: *mut c_int,
+    ) -> bool;
     pub fn shim_autocast_is_on(cuda: bool) -> bool;
-    pub fn shim_autocast_leave(cuda: bool, was: bool) -> bool;
+    pub fn shim_autocast_leave(cuda: bool, was: bool, was_dtype: c_int) -> bool;
+    pub fn shim_allow_tf32(allow: bool) -> bool;
+    pub fn shim_tf32_is_allowed(allowed: *mut bool) -> bool;
     pub fn shim_rng_state(cuda: bool, index: c_int, out: *mut *mut C_tensor) -> bool;
     pub fn shim_set_rng_state(cuda: bool, index: c_int, state: *const C_tensor) -> bool;
 

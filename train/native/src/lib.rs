@@ -8,14 +8,18 @@ mod ffi;
 mod group;
 mod optim;
 mod process;
+mod recompute;
 mod rng;
 
-pub use autocast::{Autocast, autocast_bf16, autocast_is_on};
-pub use backward::{backward, clear_grads};
+pub use autocast::{Autocast, Tf32, allow_tf32, autocast, autocast_is_on, tf32_is_allowed};
+pub use backward::{backward, clear_grads, grad_is_enabled};
 pub use error::NativeError;
 pub use group::{ProcessGroup, Reducer, Store};
-pub use optim::{AdamWStep, fused_adamw, global_norm, scale};
+pub use optim::{
+    AdamWStep, OnDevice, ScaleUpdate, copy, fused_adamw, global_norm, scale, update_scale,
+};
 pub use process::{die_with_parent, exit_now, kill, kill_group};
+pub use recompute::recompute;
 pub use rng::{rng_state, set_rng_state};
 
 /// The version of libtorch that the program was built with, such as `2.11.0`.

@@ -8,7 +8,7 @@ use eval::Subject;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use train::{dist::Group, CLEAN, EvalSet, ModelDir, device, evaluate};
+use train::{CLEAN, EvalSet, ModelDir, device, dist::Group, evaluate};
 
 /// Measure retrieval of a model over held-out products: text->image and image->text over all
 /// distinct products.

@@ -76,7 +76,9 @@ impl Group {
         let (rank, world) = (placement.rank, placement.world);
         let timeout = Duration::from_secs(cfg.timeout_s);
         let silence = Duration::from_secs(cfg.heartbeat_s);
-        let at = || format!("rank {rank} of {world} ({}) at {}:{}", placement.source, meet.host, meet.port);
+        let at = || {
+            format!("rank {rank} of {world} ({}) at {}:{}", placement.source, meet.host, meet.port)
+        };
 
         let store = connect(&meet, rank, world, timeout).with_context(at)?;
         let loopback = is_loopback(&meet.host);
@@ -90,8 +92,8 @@ impl Group {
             let said = store.get("monitor").with_context(at)?;
             let (port, token) = said.split_once(' ').context("rank 0 says no address")?;
             let address = format!("{}:{port}", meet.host);
-            let speaks = placement.local_rank == 0;
-            Monitor::connect(&address, token.parse()?, rank, speaks, timeout, silence)
+            let (token, local_rank) = (token.parse()?, placement.local_rank);
+            Monitor::connect(&address, token, rank, local_rank, timeout, silence)
         }
         .with_context(at)?;
         let interface = loopback.then_some("127.0.0.1");
@@ -168,7 +170,10 @@ impl Group {
     ///
     /// # Errors
     /// That of `work` on rank 0; elsewhere the reason why rank 0 ended.
-    pub fn led<T: Serialize + DeserializeOwned>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub fn led<T: Serialize + DeserializeOwned>(
+        &self,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
         if self.link.is_none() {
             return work();
         }
@@ -270,9 +275,9 @@ impl Group {
             return Ok(());
         }
         let silent = format!("rank {reporter} does not say why the run ends");
-        let reason = link.monitor.reason(&silent).map_or(silent, |verdict| verdict.reason);
-        link.monitor.state().ends_by_itself();
-        Err(Ended { reason, speaks: link.monitor.state().speaks() }.into())
+        let verdict = link.monitor.reason(&silent);
+        let reason = verdict.map_or(silent, |verdict| verdict.reason);
+        Err(link.ended(reporter, reason))
     }
 
     /// Ends the run in good order: waits for all ranks, after which nobody's end is a failure.
@@ -300,11 +305,19 @@ impl Group {
         let Some(link) = &self.link else { return error.into() };
         match link.monitor.reason(&error.to_string()) {
             Some(verdict) if verdict.rank != self.placement.rank => {
-                link.monitor.state().ends_by_itself();
-                Ended { reason: verdict.reason, speaks: link.monitor.state().speaks() }.into()
+                link.ended(verdict.rank, verdict.reason)
             }
             _ => error.into(),
         }
+    }
+}
+
+impl Link {
+    /// The end of this rank because of another.
+    fn ended(&self, blamed: usize, reason: String) -> anyhow::Error {
+        let state = self.monitor.state();
+        state.ends_by_itself();
+        Ended { reason, speaks: state.speaks(blamed) }.into()
     }
 }
 
@@ -335,8 +348,7 @@ fn connect(meet: &Rendezvous, rank: usize, world: usize, timeout: Duration) -> R
     // A store outlives the processes of a failed round only where an agent serves it; what they left
     // in it must not be found again.
     let prefix = format!("vlclip/{}", meet.generation);
-    let (serve, all) =
-        if meet.agent_store { (false, None) } else { (rank == 0, Some(world)) };
+    let (serve, all) = if meet.agent_store { (false, None) } else { (rank == 0, Some(world)) };
     let store = Store::connect(&meet.host, meet.port, serve, all, timeout, &prefix);
     store.context(
         "not all ranks came together: check that all were started, that MASTER_ADDR can be reached \

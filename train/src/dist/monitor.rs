@@ -57,7 +57,7 @@ impl Monitor {
         timeout: Duration,
         silence: Duration,
     ) -> Result<Self> {
-        let state = Arc::new(State::new(true));
+        let state = Arc::new(State::new(0, 0));
         let mut peers = Vec::new();
         let mut ears = Vec::new();
         listener.set_nonblocking(true)?;
@@ -98,12 +98,12 @@ impl Monitor {
         Self::started(0, state, Role::Hub(peers), silence)
     }
 
-    /// Any other rank: connects to rank 0. `speaks` as in [`State::speaks`].
+    /// Any other rank: connects to rank 0.
     pub fn connect(
         address: &str,
         token: u64,
         rank: usize,
-        speaks: bool,
+        local_rank: usize,
         timeout: Duration,
         silence: Duration,
     ) -> Result<Self> {
@@ -111,7 +111,7 @@ impl Monitor {
         let mouth = Arc::new(Mouth::new(stream.try_clone()?, silence)?);
         let mut ear = Ear::new(stream, INTERVAL)?;
         mouth.say(&ToHub::Hello { rank, process: process(), token });
-        let state = Arc::new(State::new(speaks));
+        let state = Arc::new(State::new(rank, local_rank));
         let watched = Arc::clone(&state);
         let address = address.to_owned();
         spawn("rank 0 watcher", move || {

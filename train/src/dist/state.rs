@@ -23,22 +23,23 @@ pub struct State {
     pub doing: Mutex<&'static str>,
     /// Whether all work is done: what others do from here on is no failure.
     pub left: AtomicBool,
-    /// Whether this process says why the run ends.
-    speaks: AtomicBool,
+    rank: usize,
+    local_rank: usize,
     ending: AtomicBool,
     verdict: Mutex<Option<Verdict>>,
     changed: Condvar,
 }
 
 impl State {
-    /// Of a process at its start. `speaks` as in [`State::speaks`].
-    pub fn new(speaks: bool) -> Self {
+    /// Of a process at its start.
+    pub fn new(rank: usize, local_rank: usize) -> Self {
         Self {
+            rank,
+            local_rank,
             exchanges: AtomicU64::new(0),
             step: AtomicU64::new(0),
             doing: Mutex::new("starting"),
             left: AtomicBool::new(false),
-            speaks: AtomicBool::new(speaks),
             ending: AtomicBool::new(false),
             verdict: Mutex::new(None),
             changed: Condvar::new(),
@@ -54,10 +55,12 @@ impl State {
         }
     }
 
-    /// Whether this process says why the run ends. One process of each machine does, so that a run
-    /// has one message and every machine's log has it.
-    pub fn speaks(&self) -> bool {
-        self.speaks.load(SeqCst)
+    /// Whether this process says that `blamed` ended the run. One process of each machine does, so
+    /// that a run has one message and every machine's log has it: the first one, or the second where
+    /// the first is to blame.
+    pub fn speaks(&self, blamed: usize) -> bool {
+        let first_of_machine = self.rank - self.local_rank;
+        self.local_rank == usize::from(blamed == first_of_machine)
     }
 
     /// The verdict, if there is one.
@@ -122,7 +125,7 @@ impl State {
         if noticed(NOTICE) {
             std::thread::sleep(ENDING);
         }
-        if self.speaks() {
+        if self.speaks(verdict.rank) {
             let _ = writeln!(std::io::stderr(), "error: {}", verdict.reason);
         }
         native::exit_now(1);

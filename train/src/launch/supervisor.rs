@@ -4,6 +4,7 @@ use super::layout::Layout;
 use super::output::Console;
 use super::signals;
 use super::workers::{End, Workers};
+use crate::signal::SAME_REQUEST;
 use signal_hook::consts::SIGKILL;
 use std::ffi::OsString;
 use std::io;
@@ -64,7 +65,7 @@ impl Supervisor {
                 Some(SIGKILL) => "; if nobody did that, memory ran out: see `dmesg`",
                 _ => "",
             };
-            console.say(&format!("{kind}: {}, first of all{advice}", first.in_words()));
+            console.say(&format!("{kind}: {}, the first to fail{advice}", first.in_words()));
             if !again {
                 return Ok(first.code());
             }
@@ -96,18 +97,19 @@ impl Supervisor {
         let (ranks, pids) = (named(&workers.running()), listed(&workers.pids()));
         console.say(&format!("started {ranks} (pid {pids}), meeting at {meeting}"));
 
-        let mut stopping = false;
+        let mut stopping: Option<Instant> = None; // since when
         let mut failed: Option<(End, Instant)> = None; // the first, and when the others must be gone
         loop {
             match stop.recv_timeout(TICK) {
+                Ok(_) if stopping.is_some_and(|since| since.elapsed() < SAME_REQUEST) => {}
                 Ok(signal) => {
                     let (name, ranks) = (signals::in_words(signal), named(&workers.running()));
-                    if stopping {
+                    if stopping.is_some() {
                         console.say(&format!("second signal, {name}: killing {ranks}"));
                         workers.kill()?;
                         return Ok(Ended::Killed(signal));
                     }
-                    stopping = true;
+                    stopping = Some(Instant::now());
                     workers.signal(signal);
                     let text = format!("signal {name} passed on to {ranks}; a second one kills");
                     console.say(&text);
@@ -120,7 +122,7 @@ impl Supervisor {
                 failed.get_or_insert_with(|| (end, Instant::now() + self.grace));
                 if !workers.running().is_empty() && failed.is_some_and(|(first, _)| first == end) {
                     let (ranks, grace_s) = (named(&workers.running()), self.grace.as_secs());
-                    console.say(&format!("{ranks}: {grace_s} s to end before being killed"));
+                    console.say(&format!("waiting up to {grace_s} s for {ranks} to end"));
                 }
             }
             match failed {
@@ -129,7 +131,7 @@ impl Supervisor {
                         console.say(&format!("killing {}", named(&workers.running())));
                         workers.kill()?;
                     }
-                    return Ok(Ended::Failed { first, stopping });
+                    return Ok(Ended::Failed { first, stopping: stopping.is_some() });
                 }
                 None if workers.running().is_empty() => return Ok(Ended::Well),
                 _ => {}

@@ -2,6 +2,8 @@
 
 use super::spec::{Activation, BlocksSpec};
 use super::weights::{Draw, Weights};
+use crate::guard::{guarded, or_panic};
+use configs::Recompute;
 use tch::{Device, Kind, Tensor};
 
 /// y = x Wᵀ + b.
@@ -17,6 +19,11 @@ impl Linear {
             weight: w.take(format!("{name}.weight"), &[out, input], Draw::Normal(std)),
             bias: w.take(format!("{name}.bias"), &[out], Draw::Constant(0.0)),
         }
+    }
+
+    /// Another handle to the same parameters.
+    fn share(&self) -> Self {
+        Self { weight: self.weight.shallow_clone(), bias: self.bias.shallow_clone() }
     }
 
     fn forward(&self, x: &Tensor) -> Tensor {
@@ -63,6 +70,11 @@ impl LayerNorm {
         }
     }
 
+    /// Another handle to the same parameters.
+    fn share(&self) -> Self {
+        Self { weight: self.weight.shallow_clone(), bias: self.bias.shallow_clone(), eps: self.eps }
+    }
+
     /// Normalises `x` [.., width].
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let width = self.weight.size();
@@ -101,6 +113,34 @@ impl Block {
             fc2: Linear::new(w, &at("mlp.fc2"), width, hidden, in_std),
             layer_norm2: LayerNorm::new(w, &at("layer_norm2"), width, spec.layer_norm_eps),
         }
+    }
+
+    /// Another handle to the same parameters.
+    fn share(&self) -> Self {
+        Self {
+            q_proj: self.q_proj.share(),
+            k_proj: self.k_proj.share(),
+            v_proj: self.v_proj.share(),
+            out_proj: self.out_proj.share(),
+            layer_norm1: self.layer_norm1.share(),
+            fc1: self.fc1.share(),
+            fc2: self.fc2.share(),
+            layer_norm2: self.layer_norm2.share(),
+        }
+    }
+
+    /// Whether one of its parameters gets a gradient: parts of a block never learn alone.
+    fn learns(&self) -> bool {
+        self.fc1.weight.requires_grad()
+    }
+
+    /// [`Block::forward`], of which only the input is kept for the backward pass.
+    fn recomputed(&self, x_btd: &Tensor, heads: i64, causal: bool, act: Activation) -> Tensor {
+        // Handles of its own: the backward pass may run on another thread.
+        let block = self.share();
+        or_panic(native::recompute(x_btd, move |x_btd| {
+            guarded("run a transformer block", || block.forward(x_btd, heads, causal, act))
+        }))
     }
 
     /// All positions [B, T, width].
@@ -176,6 +216,7 @@ pub struct Encoder {
     layers: Vec<Block>,
     heads: i64,
     causal: bool,
+    recompute: Recompute,
 }
 
 impl Encoder {
@@ -184,7 +225,12 @@ impl Encoder {
         let layers = (0..spec.num_hidden_layers)
             .map(|i| Block::new(w, &format!("{name}.layers.{i}"), spec))
             .collect();
-        Self { layers, heads: spec.num_attention_heads, causal }
+        Self { layers, heads: spec.num_attention_heads, causal, recompute: Recompute::None }
+    }
+
+    /// Which activations are computed again in the backward pass.
+    pub fn set_recompute(&mut self, recompute: Recompute) {
+        self.recompute = recompute;
     }
 
     /// Runs `x` [B, T, width] through all blocks and returns one position of each row,
@@ -196,7 +242,16 @@ impl Encoder {
         let Some((last, rest)) = self.layers.split_last() else {
             return at(&x_btd, &pool_b1).squeeze_dim(1);
         };
-        let x_btd = rest.iter().fold(x_btd, |x, block| block.forward(&x, heads, causal, act));
+        // Without a graph nothing is kept anyway. The last block's activations are the first that
+        // the backward pass needs: keeping them adds nothing to the peak.
+        let again = self.recompute == Recompute::Blocks && native::grad_is_enabled();
+        let x_btd = rest.iter().fold(x_btd, |x, block| {
+            if again && (x.requires_grad() || block.learns()) {
+                block.recomputed(&x, heads, causal, act)
+            } else {
+                block.forward(&x, heads, causal, act)
+            }
+        });
         last.forward_at(&x_btd, &pool_b1, heads, causal, act).squeeze_dim(1)
     }
 }

@@ -11,11 +11,11 @@ pub(crate) use blocks::matrix_product;
 pub use spec::{Activation, ClipSpec, SpecError};
 pub use weights::{Param, Source, Weights, WeightsError};
 
-use configs::{Freeze, FreezeTower};
+use configs::{Freeze, FreezeTower, Recompute};
 use data::Preprocessor;
 use tch::{Device, Kind, Tensor};
 use towers::{TextTower, VisionTower};
-use weights::Draw;
+use weights::{Draw, exact_kind};
 
 /// The greatest `logit_scale`: ln 100, as in the CLIP paper (arXiv 2103.00020, section 2.5).
 pub const MAX_LOGIT_SCALE: f64 = 4.605_170_185_988_092;
@@ -74,7 +74,7 @@ impl Clip {
                 .zip(&picture.std)
                 .map(|(&m, &s)| f(m.into(), s.into()))
                 .collect();
-            Tensor::from_slice(&values).to_kind(kind).to_device(device)
+            Tensor::from_slice(&values).to_kind(exact_kind(kind)).to_device(device)
         };
         Ok(Self {
             activation: spec.activation(),
@@ -97,7 +97,11 @@ impl Clip {
             let like = &self.logit_scale;
             let value = Tensor::full([0i64; 0], init, (like.kind(), like.device()));
             let value = value.set_requires_grad(true);
-            self.params.push(Param { name: "logit_bias".into(), value: value.shallow_clone() });
+            self.params.push(Param {
+                name: "logit_bias".into(),
+                value: value.shallow_clone(),
+                master: None,
+            });
             self.logit_bias = Some(value);
         }
     }
@@ -123,6 +127,7 @@ impl Clip {
     /// Divides rows by their length, in the dtype of the weights also under autocast.
     fn unit(&self, x_bd: &Tensor) -> Tensor {
         let x_bd = x_bd.to_kind(self.logit_scale.kind());
+        // The temperature's dtype is f32 also where the towers are in 16 bits throughout.
         let norm_b1 = x_bd.square().sum_dim_intlist([-1i64].as_slice(), true, None).sqrt();
         x_bd / norm_b1
     }
@@ -168,6 +173,12 @@ impl Clip {
     /// Runs the towers with another activation than `config.json` states.
     pub fn set_activation(&mut self, activation: Activation) {
         self.activation = activation;
+    }
+
+    /// Which activations of the towers are computed again in the backward pass.
+    pub fn set_recompute(&mut self, recompute: Recompute) {
+        self.vision.encoder.set_recompute(recompute);
+        self.text.encoder.set_recompute(recompute);
     }
 
     /// Holds parts of the towers at their values: they get no gradient.

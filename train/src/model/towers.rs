@@ -12,7 +12,7 @@ pub struct VisionTower {
     patch_embedding: Tensor,
     position_embedding: Tensor,
     pre_layrnorm: LayerNorm, // the checkpoint's spelling
-    encoder: Encoder,
+    pub encoder: Encoder,
     post_layernorm: LayerNorm,
     patch_size: i64,
 }
@@ -60,7 +60,8 @@ impl VisionTower {
             .narrow(2, 0, grid * p)
             .reshape([b, grid, p, grid, p, 3])
             .permute([0, 1, 3, 5, 2, 4])
-            .reshape([b, grid * grid, 3 * p * p]);
+            .reshape([b, grid * grid, 3 * p * p])
+            .to_kind(self.patch_embedding.kind());
         let patches_bpd =
             matrix_product(&patches_bpx, &self.patch_embedding.view([width, -1]), None);
         let class_b1d = self
@@ -83,7 +84,7 @@ impl VisionTower {
 pub struct TextTower {
     token_embedding: Tensor,
     position_embedding: Tensor,
-    encoder: Encoder,
+    pub encoder: Encoder,
     final_layer_norm: LayerNorm,
     eos_token_id: i64,
 }

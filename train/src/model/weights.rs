@@ -8,8 +8,17 @@ use tch::{Device, Kind, Tensor};
 pub struct Param {
     /// Dotted name, such as `text_model.encoder.layers.0.mlp.fc1.weight`.
     pub name: String,
-    /// The leaf tensor that learns.
+    /// The leaf tensor that learns: what the towers compute with.
     pub value: Tensor,
+    /// The same in f32, where `value` is bfloat16: updates go here, and are rounded into `value`.
+    pub master: Option<Tensor>,
+}
+
+impl Param {
+    /// The value in full: what the optimiser updates and a checkpoint stores.
+    pub fn exact(&self) -> &Tensor {
+        self.master.as_ref().unwrap_or(&self.value)
+    }
 }
 
 /// How a parameter is drawn when there is no checkpoint.
@@ -52,7 +61,8 @@ pub struct WeightsError {
 }
 
 impl<'a> Weights<'a> {
-    /// Parameters of the given dtype on `device`.
+    /// Parameters of the given dtype on `device`. In bfloat16 each has an f32 master, but for
+    /// scalars (the temperature), which the loss takes in f32.
     pub fn new(source: Source<'a>, device: Device, kind: Kind) -> Self {
         Self { source, device, kind, params: Vec::new(), problems: Vec::new() }
     }
@@ -61,18 +71,25 @@ impl<'a> Weights<'a> {
     /// so that all of them can be reported at once by [`Weights::finish`].
     pub fn take(&mut self, name: impl Into<String>, shape: &[i64], draw: Draw) -> Tensor {
         let name = name.into();
-        // Drawn on the CPU, so that a seed gives the same weights on every device.
-        let mut value = Tensor::zeros(shape, (self.kind, Device::Cpu));
+        // Drawn on the CPU and in full, so that a seed gives the same weights everywhere.
+        let exact = exact_kind(self.kind);
+        let mut value = Tensor::zeros(shape, (exact, Device::Cpu));
         match (&self.source, draw) {
             (Source::Random, Draw::Constant(c)) => value = value.fill_(c),
             (Source::Random, Draw::Normal(std)) => value = value.normal_(0.0, std),
             (Source::Stored(file), _) => match stored(file, &name, shape) {
-                Ok(tensor) => value = tensor.to_kind(self.kind),
+                Ok(tensor) => value = tensor.to_kind(exact),
                 Err(problem) => self.problems.push(problem),
             },
         }
-        let value = value.to_device(self.device).set_requires_grad(true);
-        self.params.push(Param { name, value: value.shallow_clone() });
+        let mut value = value.to_device(self.device);
+        let mut master = None;
+        if self.kind != exact && !shape.is_empty() {
+            let rounded = value.to_kind(self.kind);
+            master = Some(std::mem::replace(&mut value, rounded));
+        }
+        let value = value.set_requires_grad(true);
+        self.params.push(Param { name, value: value.shallow_clone(), master });
         value
     }
 
@@ -102,6 +119,11 @@ impl<'a> Weights<'a> {
         }
         Err(WeightsError { problems: self.problems })
     }
+}
+
+/// The dtype of what must not be rounded, beside parameters of dtype `kind`.
+pub fn exact_kind(kind: Kind) -> Kind {
+    if kind == Kind::BFloat16 { Kind::Float } else { kind }
 }
 
 fn stored(file: &TensorFile, name: &str, shape: &[i64]) -> Result<Tensor, String> {
