@@ -6,6 +6,7 @@ mod bad_input;
 mod formats;
 mod micro_batches;
 mod parity;
+mod patches;
 mod precision;
 mod recompute;
 mod resume;

@@ -74,6 +74,7 @@ pub fn batch() -> Batch {
         length: 9,
         products: vec![1, 2, 3, 4, 1, 6, 7, 8, 3, 10, 11, 12],
         weights: vec![1.0, 1.0, 0.5, 1.0, 2.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0],
+        numbers: (0..rows.unsigned_abs()).collect(),
         samples: (0..rows.unsigned_abs())
             .map(|row| SampleId { shard: shard.clone(), row, product: None })
             .collect(),

@@ -40,6 +40,9 @@ pub struct Batch {
     pub products: Vec<u64>,
     /// B row weights; 1 where there is no weight column.
     pub weights: Vec<f32>,
+    /// B numbers of the samples in their epoch, over all ranks: with seed and epoch they name every
+    /// random draw.
+    pub numbers: Vec<u64>,
     /// B names of rows.
     pub samples: Vec<SampleId>,
 }

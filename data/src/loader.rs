@@ -247,13 +247,15 @@ fn gather(samples: Vec<Sample>, size: usize, pad_id: i64) -> Gathered {
         length,
         products: Vec::with_capacity(samples.len()),
         weights: Vec::with_capacity(samples.len()),
+        numbers: Vec::with_capacity(samples.len()),
         samples: Vec::with_capacity(samples.len()),
     };
     let mut all_bad = Vec::new();
-    for Sample { pixels, weight, product, id, bad, .. } in samples {
+    for Sample { pixels, weight, product, number, id, bad, .. } in samples {
         batch.pixels.extend_from_slice(&pixels);
         batch.products.push(product);
         batch.weights.push(weight);
+        batch.numbers.push(number);
         batch.samples.push(id);
         all_bad.extend(bad);
     }

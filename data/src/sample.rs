@@ -42,6 +42,8 @@ pub(crate) struct Sample {
     pub text: Encoded,
     pub weight: f32,
     pub product: u64,
+    /// Number of the sample in the epoch, over all ranks.
+    pub number: u64,
     pub id: SampleId,
     /// Unusable rows met before a usable one.
     pub bad: Vec<BadRow>,
@@ -59,7 +61,8 @@ impl Recipe {
             match self.make(row, &mut rng) {
                 Ok((weight, text, pixels)) => {
                     let (product, id) = (product_hash(&row.id), row.id.clone());
-                    return Ok(Sample { pixels, text, weight, product, id, bad });
+                    let number = slot.number;
+                    return Ok(Sample { pixels, text, weight, product, number, id, bad });
                 }
                 Err((cause, detail)) => {
                     bad.push(BadRow { cause, detail, id: row.id.clone(), row: row.number });

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-const SOURCES: [&str; 2] = ["src/shim.cpp", "src/recompute.cpp"];
+const SOURCES: [&str; 3] = ["src/shim.cpp", "src/recompute.cpp", "src/cuda.cpp"];
 
 fn main() {
     for source in SOURCES.iter().chain(&["src/shim.hpp"]) {
@@ -14,6 +14,8 @@ fn main() {
     if !include.join("torch/csrc/api/include/torch/torch.h").exists() {
         println!("cargo:warning=no libtorch headers in {}: run `make libtorch`", include.display());
     }
+    // The NVIDIA wheels lie beside torch.
+    let nvidia = torch.parent().map(|beside| beside.join("nvidia")).unwrap_or_default();
     cc::Build::new()
         .cpp(true)
         .std("c++17")
@@ -21,6 +23,8 @@ fn main() {
         .flag("-fvisibility=hidden")
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
+        .include(nvidia.join("cu13/include"))
+        .include(nvidia.join("cu13/include/cccl"))
         .files(SOURCES)
         .compile("vlclip_shim");
 
@@ -29,4 +33,8 @@ fn main() {
     println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
     println!("cargo:rustc-link-arg=-ltorch");
+    println!("cargo:rustc-link-lib=dylib=torch_cpu");
+    println!("cargo:rustc-link-lib=dylib=torch_cuda");
+    println!("cargo:rustc-link-lib=dylib=c10_cuda");
+    println!("cargo:rustc-link-lib=dylib=c10");
 }

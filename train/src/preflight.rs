@@ -38,7 +38,7 @@ pub fn wrong_activation(
         model.set_activation(activation);
         let run = || {
             let pair = Pair {
-                image_BD: model.encode_image(&inputs.pixels_BHWC),
+                image_BD: model.encode_image(&inputs.pixels_BHWC, None),
                 text_BD: model.encode_text(&inputs.ids_BT),
             };
             loss::info_nce(&pair, model.logit_scale(), &rows, cfg.tile).loss

@@ -4,6 +4,7 @@ use crate::due::Due;
 use crate::evaluate::EvalSet;
 use crate::log::{Log, StepClock, StepReport};
 use crate::loss::Rows;
+use crate::memory::{Estimate, Workload, choose_micro};
 use crate::model_dir::ModelDir;
 use crate::optim::{AdamW, not_finite};
 use crate::outputs::Outputs;
@@ -13,7 +14,7 @@ use crate::scaler::GradScaler;
 use crate::schedule::learning_rate;
 use crate::signal::StopSignal;
 use crate::step::{Arithmetic, Inputs, accumulate_gradients};
-use crate::{device, preflight, snapshot};
+use crate::{device, patches, preflight, snapshot};
 use anyhow::{Result, ensure};
 use checkpoints::RunFolder;
 use configs::{Cadence, Duration, Init, Micro, RunConfig};
@@ -62,15 +63,19 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
         warmup < steps,
         "schedule.warmup_steps: expected fewer steps than the run has ({steps}), found {warmup}"
     );
+    let work = Workload::of(cfg, 1);
     let micro = match cfg.batch.micro {
         Some(Micro::Count(micro)) => micro,
-        Some(Micro::Auto) | None => size,
+        Some(Micro::Auto) => choose_micro(&model, &work)?,
+        None => size,
     };
 
     // 3. What the run leaves behind.
     let log = Log::open(folder.path(), &at, steps)?;
     let mut outputs = Outputs::new(cfg, folder, log, EvalSet::of(cfg))?;
     outputs.announce(&model, &loader, &at, steps);
+    let needs = Estimate::new(&model, &work, micro);
+    outputs.log.say(&format!("{micro} pairs through the towers at once; memory {needs}"));
     let every = |cadence: Option<Cadence>| Due::new(cadence.unwrap_or(Cadence::Steps(u64::MAX)));
     let mut log_due = every(Some(cfg.log.every));
     let mut eval_due = every(cfg.eval.as_ref().map(|eval| eval.every));
@@ -89,7 +94,15 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
         let asked = Instant::now();
         let batch = outputs.rescue(loader.next(), &model, &model_dir, &optim, &at)?;
         clock.add(asked.elapsed(), batch.len() as u64);
-        let inputs = Inputs::new(&batch, device);
+        let mut inputs = Inputs::new(&batch, device);
+        inputs.patches_BK = patches::draw(
+            cfg.seed,
+            at.cursor.epoch,
+            &batch.numbers,
+            usize::try_from(model.spec.vision.num_patches())?,
+            cfg.model.patch_dropout,
+            device,
+        );
         let rows =
             Rows::new(&batch.products, &batch.weights, cfg.loss.positives, model.logit_scale());
         if at.step == 0 && matches!(cfg.model.init, Init::Pretrained(_)) {

@@ -21,6 +21,8 @@ pub struct Inputs {
     pub pixels_BHWC: Tensor,
     /// Token ids, i64 [B, T].
     pub ids_BT: Tensor,
+    /// The patches that the image tower sees, i64 [B, K]; `None`: all.
+    pub patches_BK: Option<Tensor>,
 }
 
 impl Inputs {
@@ -29,6 +31,7 @@ impl Inputs {
         Self {
             pixels_BHWC: pixels(&batch.pixels, batch.len(), batch.size, device),
             ids_BT: token_ids(&batch.token_ids, batch.length, device),
+            patches_BK: None,
         }
     }
 
@@ -37,6 +40,7 @@ impl Inputs {
         Self {
             pixels_BHWC: self.pixels_BHWC.narrow(0, start, len),
             ids_BT: self.ids_BT.narrow(0, start, len),
+            patches_BK: self.patches_BK.as_ref().map(|p| p.narrow(0, start, len)),
         }
     }
 
@@ -156,7 +160,7 @@ pub fn accumulate_gradients<'a>(
 /// Both towers over the same rows.
 fn embed(model: &Clip, inputs: &Inputs, precision: Precision) -> Result<Pair, NativeError> {
     with_precision(precision, model.device(), || Pair {
-        image_BD: model.encode_image(&inputs.pixels_BHWC),
+        image_BD: model.encode_image(&inputs.pixels_BHWC, inputs.patches_BK.as_ref()),
         text_BD: model.encode_text(&inputs.ids_BT),
     })
 }
