@@ -144,7 +144,7 @@ pub fn largest_micro(
     at_most: usize,
     mut fits: impl FnMut(usize) -> Result<bool>,
 ) -> Result<Option<usize>> {
-    for micro in (1..=at_most.min(rank_rows)).rev().filter(|micro| rank_rows % micro == 0) {
+    for micro in (1..=at_most.min(rank_rows)).rev().filter(|&n| rank_rows.is_multiple_of(n)) {
         if fits(micro)? {
             return Ok(Some(micro));
         }

@@ -89,7 +89,7 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
     }
     outputs.mark_best(&at)?; // a crash may have come between saving and marking
 
-    let (mut clock, mut num_skipped) = (StepClock::start(), 0);
+    let mut clock = StepClock::start();
     while at.step < steps {
         let asked = Instant::now();
         let batch = outputs.rescue(loader.next(), &model, &model_dir, &optim, &at)?;
@@ -121,7 +121,6 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
         let (loss, grad_norm) = (f64::try_from(&step.loss)?, f64::try_from(&norm)?);
         // A float16 gradient that overflows lowers its scale and costs one step.
         let skipped = optim.scaler().is_some() && !grad_norm.is_finite();
-        num_skipped += u64::from(skipped);
         let norm_to_check = if skipped { 0.0 } else { grad_norm };
         preflight::finite(loss, norm_to_check, at.step + 1, &embedded, &batch)?;
         let lr = learning_rate(&cfg.schedule, cfg.optim.lr, at.step, steps);
@@ -134,6 +133,8 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Outputs> {
             loader.drain_warnings().iter().for_each(|line| outputs.warn(line));
             let logit_scale = f64::try_from(model.logit_scale())?.exp();
             let (step, samples, epoch) = (at.step, at.samples, at.epoch_of_last_batch);
+            let skipped = optim.scaler().map(|scaler| f64::try_from(scaler.num_skipped()));
+            let num_skipped = skipped.transpose()?.unwrap_or(0.0) as u64;
             let report =
                 StepReport { step, epoch, samples, loss, lr, logit_scale, grad_norm, num_skipped };
             outputs.log.step(&report, &clock)?;
