@@ -7,6 +7,7 @@ mod formats;
 mod launch;
 mod micro_batches;
 mod parity;
+mod patches;
 mod precision;
 mod recompute;
 mod resume;

@@ -60,11 +60,15 @@ fn agrees_with_the_peers(case: &str) {
     let model = model_dir.load(Device::Cpu).unwrap();
 
     let ids_bt = golden.get("input_ids");
-    let inputs = Inputs { pixels_BHWC: golden.get("pixels"), ids_BT: ids_bt.shallow_clone() };
+    let inputs = Inputs {
+        pixels_BHWC: golden.get("pixels"),
+        ids_BT: ids_bt.shallow_clone(),
+        patches_BK: None,
+    };
     let (image, text) = tch::no_grad(|| {
         let normalised = golden.get("pixel_values").permute([0, 2, 3, 1]);
         let from_floats = model.encode_normalised(&normalised);
-        let image = model.encode_image(&inputs.pixels_BHWC);
+        let image = model.encode_image(&inputs.pixels_BHWC, None);
         assert!(diff(&image, &from_floats) < 1e-5, "{case}: normalisation of pixels");
         (image, model.encode_text(&ids_bt))
     });

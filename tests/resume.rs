@@ -63,6 +63,33 @@ fn kill_9_and_resume_equal_the_uninterrupted_run_bit_for_bit() {
 }
 
 #[test]
+fn runs_in_16_bits_with_recomputation_and_patch_dropout_resume_bit_for_bit() {
+    for precision in ["precision=pure_bf16", "precision=fp16"] {
+        let sets = [
+            precision,
+            "memory.recompute=blocks",
+            "model.patch_dropout=0.25",
+            "batch.micro=auto",
+            "duration={steps: 12}",
+        ];
+        let args: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        let whole = TinyRun::new();
+        let said = whole.train_to_the_end(&args);
+        assert!(said.contains("32 pairs through the towers at once; memory about 0."), "{said}");
+        let loss = |record: &serde_json::Value| record["loss"].as_f64();
+        let losses: Vec<f64> = whole.metrics().iter().filter_map(loss).collect();
+        assert!(losses.last() < losses.first(), "{precision}: {losses:?}");
+
+        let cut = TinyRun::new();
+        let mut child = train_past(&cut, 7, &args);
+        child.kill().unwrap(); // SIGKILL
+        child.wait().unwrap();
+        cut.train_to_the_end(&args);
+        assert_same_run(&whole, &cut, 12);
+    }
+}
+
+#[test]
 fn sigterm_saves_and_leaves_and_a_damaged_checkpoint_is_passed_over() {
     // An evaluation at every step: seconds of work, so that the signal finds the run at it, and one
     // evaluation that the stopping run leaves to the next.

@@ -2,6 +2,7 @@
 
 use configs::{GradientDtype, Loss, Precision};
 use data::{Batch, Preprocessor, SampleId};
+use native::Uploader;
 use std::path::Path;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -86,7 +87,7 @@ pub fn batch() -> Batch {
 
 /// The batch as the towers take it.
 pub fn inputs() -> Inputs {
-    Inputs::new(&batch(), Device::Cpu)
+    Inputs::new(&batch(), &Uploader::new(Device::Cpu).unwrap()).unwrap()
 }
 
 /// Adds the gradients of a batch to the model's, in f32, `micro` rows at a time, in one process.

@@ -53,7 +53,7 @@ fn a_step_folder_is_a_hugging_face_model_with_the_same_embeddings_and_token_ids(
     let get = |name: &str| tensors::from_stored(&theirs.tensor(name).unwrap()).unwrap();
     let diff = |a: &Tensor, b: &Tensor| f64::try_from((a - b).abs().max()).unwrap();
     tch::no_grad(|| {
-        assert!(diff(&model.encode_image(&pixels_bhwc), &get("image_embeds")) < 1e-5);
+        assert!(diff(&model.encode_image(&pixels_bhwc, None), &get("image_embeds")) < 1e-5);
         assert!(diff(&model.encode_text(&ids_bt), &get("text_embeds")) < 1e-5);
     });
     assert!(get("caption_ids").equal(&ids_bt), "{:?} {ids_bt:?}", get("caption_ids"));

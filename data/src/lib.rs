@@ -21,6 +21,7 @@ pub use batch::{Batch, EvalBatch, SampleId};
 pub use error::DataError;
 pub use loader::{Cursor, Loader, Shard};
 pub use picture::{Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resize};
+pub use rng::{Purpose, Rng};
 pub use scan::{Captions, Scan, ScanOptions};
 pub use shards::find_shards;
 pub use text::{Encoded, EndToken, PadId, Tokenizer, clean};

@@ -10,7 +10,7 @@ const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 /// What a sequence of draws is for. Different purposes never share a sequence.
 #[derive(Clone, Copy, Debug)]
 #[repr(u64)]
-pub(crate) enum Purpose {
+pub enum Purpose {
     /// The permutation of an epoch's row groups.
     Groups = 1,
     /// Where an epoch's row sequence starts.
@@ -21,11 +21,13 @@ pub(crate) enum Purpose {
     Window = 4,
     /// Crop, flip and caption of a sample.
     Sample = 5,
+    /// The patches of a picture that the image tower sees.
+    Patches = 6,
 }
 
 /// A keyed sequence of random numbers.
 #[derive(Clone, Debug)]
-pub(crate) struct Rng {
+pub struct Rng {
     state: u64,
 }
 

@@ -58,6 +58,7 @@ fn main() -> Result<()> {
             pixels_BHWC: pixels.get(n),
             // The loader stops at a batch's longest caption.
             ids_BT: ids.get(n).narrow(1, 0, lengths.get(n).max().int64_value(&[])),
+            patches_BK: None,
         })
         .collect();
     drop((pixels, ids));

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-const SOURCES: [&str; 4] = ["src/shim.cpp", "src/c10d.cpp", "src/nccl.cpp", "src/recompute.cpp"];
+const SOURCES: [&str; 5] =
+    ["src/shim.cpp", "src/c10d.cpp", "src/nccl.cpp", "src/recompute.cpp", "src/cuda.cpp"];
 
 fn main() {
     for source in SOURCES.iter().chain(&["src/shim.hpp", "stubs"]) {

@@ -190,7 +190,7 @@ fn embed(
         let ids_bt = token_ids(&batch.token_ids, batch.length, device);
         let sides_bd = tch::no_grad(|| {
             with_precision(set.precision, device, || {
-                [model.encode_image(&pixels_bhwc), model.encode_text(&ids_bt)]
+                [model.encode_image(&pixels_bhwc, None), model.encode_text(&ids_bt)]
             })
         })?;
         for (vectors, side_bd) in part.vectors.iter_mut().zip(sides_bd) {

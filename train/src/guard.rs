@@ -44,10 +44,18 @@ pub fn or_panic<T>(result: Result<T, NativeError>) -> T {
 fn refusal(panic: &str) -> Option<String> {
     let said = panic.split_once(TORCH)?.1;
     let line = said.split("\\n").next().unwrap_or(said).trim_end_matches("\")");
-    let lower = line.to_lowercase();
-    let memory = lower.contains("out of memory") || lower.contains("can't allocate memory");
-    let advice = if memory { "; lower batch.micro, or eval.batch if it evaluates" } else { "" };
+    let advice = if is_out_of_memory(line) {
+        "; lower batch.micro, or eval.batch if it evaluates"
+    } else {
+        ""
+    };
     Some(format!("{line}{advice}"))
+}
+
+/// Whether libtorch's `message` says that memory could not be had.
+pub fn is_out_of_memory(message: &str) -> bool {
+    let lower = message.to_lowercase();
+    lower.contains("out of memory") || lower.contains("can't allocate memory")
 }
 
 /// Keeps the panics that become errors from being printed.
@@ -88,7 +96,7 @@ mod tests {
         // 4 EiB: no machine has it.
         let ask = || Tensor::zeros([1 << 60], (Kind::Float, Device::Cpu));
         let text = guarded("embed a batch", ask).unwrap_err().to_string();
-        assert!(text.contains("lower batch.micro"), "{text}");
+        assert!(text.contains("lower batch.micro") && is_out_of_memory(&text), "{text}");
     }
 
     #[test]

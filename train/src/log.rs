@@ -27,7 +27,7 @@ pub struct StepReport {
     pub logit_scale: f64,
     /// L2 norm of the gradients of the last step, before clipping.
     pub grad_norm: f64,
-    /// Steps of this process that changed nothing because a float16 gradient overflowed.
+    /// Steps of the run that changed nothing because a float16 gradient overflowed.
     pub num_skipped: u64,
 }
 

@@ -4,7 +4,7 @@ use crate::model::Param;
 use crate::scaler::GradScaler;
 use configs::Optim;
 use native::{AdamWStep, NativeError, OnDevice};
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 /// Parameters with one weight decay and their moments, in parallel lists.
 #[derive(Debug, Default)]
@@ -124,6 +124,21 @@ impl AdamW {
             scaler.update(found_inf)?;
         }
         Ok(())
+    }
+
+    /// Steps that changed nothing because a scaled gradient overflowed.
+    ///
+    /// # Errors
+    /// When the device cannot be read.
+    pub fn num_skipped(&self) -> Result<u64, TchError> {
+        let skipped = self.scaler.as_ref().map(|scaler| f64::try_from(scaler.num_skipped()));
+        Ok(skipped.transpose()?.unwrap_or(0.0) as u64)
+    }
+
+    /// Every tensor of the state, that of the gradient scale included.
+    pub fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        let scaler = self.scaler.iter().flat_map(|scaler| scaler.state().map(|(_, tensor)| tensor));
+        self.state().map(|(_, tensor)| tensor).chain(scaler)
     }
 
     /// The state as named tensors: `exp_avg.NAME`, `exp_avg_sq.NAME`, `step.NAME`.

@@ -5,6 +5,7 @@ use crate::device;
 use crate::dist::Group;
 use crate::evaluate::{EvalSet, evaluate};
 use crate::log::{Log, StepClock, StepReport};
+use crate::memory::Estimate;
 use crate::progress::{Best, Measured, Progress};
 use crate::snapshot::{self, State};
 use anyhow::{Context, Result};
@@ -81,7 +82,14 @@ impl<'a> Outputs<'a> {
     }
 
     /// Says what is about to run.
-    pub fn announce(&self, state: &State, loader: &Loader, steps: u64) {
+    pub fn announce(
+        &self,
+        state: &State,
+        loader: &Loader,
+        steps: u64,
+        micro: usize,
+        needs: &Estimate,
+    ) {
         let Some(written) = &self.written else { return };
         let State { model, at, .. } = state;
         let count = |learns: bool| -> usize {
@@ -104,6 +112,7 @@ impl<'a> Outputs<'a> {
             at.step,
             written.folder.path().display(),
         ));
+        written.log.say(&format!("{micro} pairs through the towers at once; memory {needs}"));
     }
 
     /// A line that the user should read.

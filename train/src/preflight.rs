@@ -8,7 +8,7 @@ use crate::step::Inputs;
 use anyhow::Result;
 use configs::Loss;
 use data::Batch;
-use native::NativeError;
+use native::{DelayedScalar, NativeError, Uploader};
 use tch::{Kind, Tensor};
 
 /// How much lower, relatively, the loss with the other activation must be to raise a warning.
@@ -28,7 +28,7 @@ pub fn wrong_activation(
     cfg: &Loss,
 ) -> Result<Option<String>, NativeError> {
     let len = most.min(batch.len());
-    let inputs = Inputs::new(batch, model.device()).rows(0, len as i64);
+    let inputs = Inputs::new(batch, &Uploader::new(model.device())?)?.rows(0, len as i64);
     let (products, captions) = (&batch.products[..len], &batch.captions[..len]);
     let weights = &batch.weights[..len];
     let rows = Rows::new(products, captions, weights, 0..len, cfg, model.logit_scale());
@@ -41,7 +41,7 @@ pub fn wrong_activation(
         model.set_activation(activation);
         let run = || {
             let pair = Pair {
-                image_BD: model.encode_image(&inputs.pixels_BHWC),
+                image_BD: model.encode_image(&inputs.pixels_BHWC, None),
                 text_BD: model.encode_text(&inputs.ids_BT),
             };
             let (scale, bias) = (model.logit_scale(), model.logit_bias());
@@ -88,47 +88,82 @@ pub struct NonFinite {
     pub culprits: String,
 }
 
-/// Refuses a step whose loss or gradient norm is not finite, naming samples of its batch.
-///
-/// # Errors
-/// When either is NaN or infinite.
-pub fn finite(
-    loss: f64,
-    grad_norm: f64,
-    step: u64,
-    embedded: &Pair,
-    batch: &Batch,
-    group: &Group,
-) -> Result<()> {
-    if loss.is_finite() && grad_norm.is_finite() {
-        return Ok(());
+/// A step that was taken, and whose loss and gradient norm the host has not looked at yet.
+#[derive(Debug)]
+pub struct Unchecked {
+    /// Its number, from 1.
+    pub step: u64,
+    loss: DelayedScalar,
+    grad_norm: DelayedScalar,
+    may_overflow: bool,
+    embedded: Pair,
+    batch: Batch,
+}
+
+impl Unchecked {
+    /// Step `step` over `batch`, whose rows were `embedded`. `may_overflow`: a gradient that is not
+    /// finite is no error, because its scale is sought (float16).
+    ///
+    /// # Errors
+    /// When libtorch refuses to copy a scalar.
+    pub fn new(
+        step: u64,
+        loss: &Tensor,
+        grad_norm: &Tensor,
+        may_overflow: bool,
+        embedded: Pair,
+        batch: Batch,
+    ) -> Result<Self> {
+        let (loss, grad_norm) = (DelayedScalar::start(loss)?, DelayedScalar::start(grad_norm)?);
+        Ok(Self { step, loss, grad_norm, may_overflow, embedded, batch })
     }
-    let unusable = |rows_bd: &Tensor| -> Vec<bool> {
-        let sums_b = rows_bd.to_kind(Kind::Double).sum_dim_intlist([1i64].as_slice(), false, None);
-        Vec::<f64>::try_from(sums_b).unwrap_or_default().iter().map(|x| !x.is_finite()).collect()
-    };
-    let (image, text) = (unusable(&embedded.image_BD), unusable(&embedded.text_BD));
-    let rows: Vec<usize> = (0..batch.len())
-        .filter(|&i| image.get(i) == Some(&true) || text.get(i) == Some(&true))
-        .collect();
-    // Loss and norm are the same on all ranks, so all of them come here; the first that has such rows
-    // reports, else the first of all.
-    let found = group.gather(&[i64::from(!rows.is_empty())])?;
-    group.yield_to(found.iter().position(|&any| any == 1).unwrap_or(0))?;
-    let name = |rows: &[usize]| {
+
+    /// The loss and the norm of the gradients. A collective where they are not finite.
+    ///
+    /// # Errors
+    /// When either is NaN or infinite, naming samples of the batch; on one rank, the others give way
+    /// to it.
+    pub fn check(self, group: &Group) -> Result<(f64, f64)> {
+        let (loss, grad_norm) = (self.loss.get()?, self.grad_norm.get()?);
+        if loss.is_finite() && (grad_norm.is_finite() || self.may_overflow) {
+            return Ok((loss, grad_norm));
+        }
+        // Loss and norm are the same on all ranks, so all of them come here; the first that has bad
+        // rows reports, else the first of all.
+        let rows = self.bad_rows();
+        let found = group.gather(&[i64::from(!rows.is_empty())])?;
+        group.yield_to(found.iter().position(|&any| any == 1).unwrap_or(0))?;
+        let culprits = if rows.is_empty() {
+            let all: Vec<usize> = (0..self.batch.len()).collect();
+            format!("every embedding is finite; the batch was {}", self.name(&all))
+        } else {
+            format!("embeddings are not finite for {}", self.name(&rows))
+        };
+        Err(NonFinite { step: self.step, loss, grad_norm, culprits }.into())
+    }
+
+    /// Rows of the batch without a finite embedding.
+    fn bad_rows(&self) -> Vec<usize> {
+        let unusable = |rows_bd: &Tensor| -> Vec<bool> {
+            let sums_b =
+                rows_bd.to_kind(Kind::Double).sum_dim_intlist([1i64].as_slice(), false, None);
+            let sums = Vec::<f64>::try_from(sums_b).unwrap_or_default();
+            sums.iter().map(|x| !x.is_finite()).collect()
+        };
+        let (image, text) = (unusable(&self.embedded.image_BD), unusable(&self.embedded.text_BD));
+        (0..self.batch.len())
+            .filter(|&i| image.get(i) == Some(&true) || text.get(i) == Some(&true))
+            .collect()
+    }
+
+    /// The first of the samples in these rows.
+    fn name(&self, rows: &[usize]) -> String {
         let shown: Vec<String> =
-            rows.iter().take(8).map(|&i| batch.samples[i].to_string()).collect();
+            rows.iter().take(8).map(|&i| self.batch.samples[i].to_string()).collect();
         let more = rows.len().saturating_sub(8);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         format!("{}{more}", shown.join("; "))
-    };
-    let culprits = if rows.is_empty() {
-        let all: Vec<usize> = (0..batch.len()).collect();
-        format!("every embedding is finite; the batch was {}", name(&all))
-    } else {
-        format!("embeddings are not finite for {}", name(&rows))
-    };
-    Err(NonFinite { step, loss, grad_norm, culprits }.into())
+    }
 }
 
 #[cfg(test)]

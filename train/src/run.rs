@@ -4,9 +4,11 @@
 use crate::dist::{Group, Placement};
 use crate::due::Due;
 use crate::log::{StepClock, StepReport};
+use crate::memory::{Estimate, Workload, choose_micro};
 use crate::model_dir::ModelDir;
 use crate::optim::{AdamW, not_finite};
 use crate::outputs::{Finished, Outputs};
+use crate::preflight::Unchecked;
 use crate::progress::Progress;
 use crate::resume::{Resume, starting_point};
 use crate::scaler::GradScaler;
@@ -14,12 +16,14 @@ use crate::schedule::learning_rate;
 use crate::signal::StopSignal;
 use crate::snapshot::{self, State};
 use crate::step::{self, Gradients, Inputs};
-use crate::{device, preflight};
+use crate::{device, patches, preflight};
 use anyhow::{Result, ensure};
 use checkpoints::RunFolder;
 use configs::{Cadence, Duration, Init, LossKind, Micro, RunConfig};
 use data::Loader;
-use std::time::Instant;
+use native::Uploader;
+use std::collections::VecDeque;
+use std::time::{self, Instant};
 use tch::Device;
 
 /// Fine-tunes CLIP as `cfg` says, together with the other processes that the environment states,
@@ -38,6 +42,7 @@ pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Option<Finished>> {
         placement.source
     );
     let device = device::pick(cfg.device, placement.local_rank)?;
+    native::set_device(device)?;
     let group = Group::join(placement, &cfg.dist, device)?;
     let finished = run(cfg, resume, device, &group);
     if let Err(error) = &finished {
@@ -82,7 +87,7 @@ fn run(
     let values = model.params().iter().flat_map(|p| [Some(&p.value), p.master.as_ref()]);
     group.follow_leader(values.flatten())?;
     if at.step > 0 {
-        group.follow_leader(optim.state().map(|(_, tensor)| tensor))?;
+        group.follow_leader(optim.tensors())?;
     }
     let mut state = State { model_dir, model, optim, at };
 
@@ -102,16 +107,26 @@ fn run(
         warmup < steps,
         "schedule.warmup_steps: expected fewer steps than the run has ({steps}), found {warmup}"
     );
+    let num_patches = usize::try_from(state.model.spec.vision.num_patches())?;
+
+    // 3. How much goes through the towers at once.
+    let work = Workload::of(cfg, shard.world);
     let micro = match cfg.batch.micro {
-        Some(Micro::Count(micro)) => micro,
-        Some(Micro::Auto) | None => size,
+        Some(Micro::Count(micro)) => micro.min(work.rank_rows),
+        Some(Micro::Auto) => {
+            let fits = choose_micro(&state.model, &work)?;
+            usize::try_from(group.least(i64::try_from(fits)?)?)?
+        }
+        None => work.rank_rows,
     };
     let mut gradients =
         Gradients::new(&state.model, cfg.loss, cfg.precision, micro, group, cfg.dist.gradients)?;
+    let uploader = Uploader::new(device)?;
 
-    // 3. What the run leaves behind.
+    // 4. What the run leaves behind.
     let mut outputs = Outputs::new(cfg, folder, group, &state.at, steps)?;
-    outputs.announce(&state, &loader, steps);
+    let needs = Estimate::new(&state.model, &work, micro);
+    outputs.announce(&state, &loader, steps, micro, &needs);
     let every = |cadence: Option<Cadence>| Due::new(cadence.unwrap_or(Cadence::Steps(u64::MAX)));
     let mut log_due = every(Some(cfg.log.every));
     let mut eval_due = every(cfg.eval.as_ref().map(|eval| eval.every));
@@ -125,7 +140,7 @@ fn run(
     }
     outputs.mark_best(&state.at)?; // a crash may have come between saving and marking
 
-    let (mut clock, mut num_skipped) = (StepClock::start(), 0);
+    let (mut clock, mut unchecked) = (StepClock::start(), VecDeque::new());
     while state.at.step < steps {
         group.at_step(state.at.step);
         group.doing("reading data");
@@ -133,55 +148,76 @@ fn run(
         let batch = outputs.rescue(loader.next(), &state)?;
         clock.add(asked.elapsed(), size as u64);
         group.doing("computing gradients");
-        let inputs = Inputs::new(&batch, device);
         let rows = step::rows(&batch, &cfg.loss, state.model.logit_scale(), group);
         let rows = outputs.rescue(rows, &state)?;
-        if state.at.step == 0 && matches!(cfg.model.init, Init::Pretrained(_)) {
+        let mut inputs = Inputs::new(&batch, &uploader)?;
+        let (epoch, dropout) = (batch.epoch, cfg.model.patch_dropout);
+        inputs.patches_BK =
+            patches::draw(cfg.seed, epoch, &batch.numbers, num_patches, dropout, device);
+        let fresh = state.at.step == 0 && matches!(cfg.model.init, Init::Pretrained(_));
+        if fresh && group.leads() {
             let warning = preflight::wrong_activation(&mut state.model, &batch, micro, &cfg.loss)?;
             warning.into_iter().for_each(|line| outputs.warn(&line));
         }
 
-        // The gradients of all rows of all ranks, `micro` at a time, then one update.
-        let grad_scale = state.optim.scaler().map(GradScaler::scale);
-        let found = gradients.accumulate(&state.model, &inputs, &rows, grad_scale);
-        let (step, embedded) = outputs.rescue(found, &state)?;
-        let norm = state.optim.clip_grad_norm()?;
-        let (loss, grad_norm) = (f64::try_from(&step.loss)?, f64::try_from(&norm)?);
-        // A float16 gradient that overflows lowers its scale and costs one step.
-        let skipped = state.optim.scaler().is_some() && !grad_norm.is_finite();
-        num_skipped += u64::from(skipped);
-        let checked = if skipped { 0.0 } else { grad_norm };
-        preflight::finite(loss, checked, state.at.step + 1, &embedded, &batch, group)?;
+        // The gradients of all rows of all ranks, `micro` at a time, then one update. Nothing here
+        // waits for a GPU: an update that is not finite is left out on the device.
+        let scale = state.optim.scaler().map(GradScaler::scale);
+        let found = gradients.accumulate(&state.model, &inputs, &rows, scale);
+        let (found, embedded) = outputs.rescue(found, &state)?;
+        let grad_norm = state.optim.clip_grad_norm()?;
         let lr = learning_rate(&cfg.schedule, cfg.optim.lr, state.at.step, steps);
-        state.optim.step(lr, Some(&not_finite(&[&step.loss, &norm])))?;
+        state.optim.step(lr, Some(&not_finite(&[&found.loss, &grad_norm])))?;
         state.model.clamp_logit_scale();
         state.at.advance(size as u64, loader.cursor());
+        let may_overflow = state.optim.scaler().is_some();
+        let (step, loss) = (state.at.step, &found.loss);
+        unchecked.push_back(Unchecked::new(step, loss, &grad_norm, may_overflow, embedded, batch)?);
 
         // All ranks go by one clock and stop together.
         let agreed = group.gather(&[i64::from(stop.asked()), started.elapsed().as_millis() as i64]);
         let agreed = outputs.rescue(agreed, &state)?;
         let stopping = agreed.chunks(2).any(|rank| rank[0] == 1);
-        let now = std::time::Duration::from_millis(agreed[1].cast_unsigned());
+        let now = time::Duration::from_millis(agreed[1].cast_unsigned());
 
         // Once in a while. All of them are due after the last step, too.
-        loader.drain_warnings().iter().for_each(|line| outputs.warn(line));
-        if log_due.after(state.at.step, steps, now) {
-            let logit_scale = f64::try_from(state.model.logit_scale())?.exp();
-            let (step, samples, epoch) =
-                (state.at.step, state.at.samples, state.at.epoch_of_last_batch);
-            let report =
-                StepReport { step, epoch, samples, loss, lr, logit_scale, grad_norm, num_skipped };
-            outputs.log_step(&report, &clock)?;
-            clock = StepClock::start();
+        let log = log_due.after(step, steps, now);
+        let eval = eval_due.after(step, steps, now) && !stopping;
+        let save = save_due.after(step, steps, now) || stopping;
+        // On a GPU a step is checked while the next one runs, unless its result is needed now.
+        let running = usize::from(device.is_cuda() && !(log || eval || save));
+        while unchecked.len() > running
+            && let Some(done) = unchecked.pop_front()
+        {
+            let last = done.step == step;
+            let (loss, grad_norm) = done.check(group)?;
+            if log && last {
+                let logit_scale = f64::try_from(state.model.logit_scale())?.exp();
+                let (epoch, samples) = (state.at.epoch_of_last_batch, state.at.samples);
+                let num_skipped = state.optim.num_skipped()?;
+                let report = StepReport {
+                    step,
+                    epoch,
+                    samples,
+                    loss,
+                    lr,
+                    logit_scale,
+                    grad_norm,
+                    num_skipped,
+                };
+                outputs.log_step(&report, &clock)?;
+                clock = StepClock::start();
+            }
         }
-        outputs.advance(state.at.step);
+        loader.drain_warnings().iter().for_each(|line| outputs.warn(line));
+        outputs.advance(step);
         let other = Instant::now();
         let mut improved = false;
-        if eval_due.after(state.at.step, steps, now) && !stopping {
+        if eval {
             let found = outputs.evaluate(&mut state);
             improved = outputs.rescue(found, &state)?;
         }
-        if save_due.after(state.at.step, steps, now) || improved || stopping {
+        if save || improved {
             outputs.save(&state)?;
         }
         clock.skip(other.elapsed());

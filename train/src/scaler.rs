@@ -12,6 +12,8 @@ pub struct GradScaler {
     scale: Tensor,
     /// Finite steps since the scale last moved, i32 scalar.
     growth_tracker: Tensor,
+    /// Steps of the run that changed nothing because a gradient overflowed, f32 scalar.
+    skipped: Tensor,
 }
 
 const INITIAL: f32 = 65536.0;
@@ -23,6 +25,7 @@ impl GradScaler {
         (precision == Precision::Fp16).then(|| Self {
             scale: Tensor::from(INITIAL).to_device(device),
             growth_tracker: Tensor::zeros([], (Kind::Int, device)),
+            skipped: Tensor::zeros([], (Kind::Float, device)),
         })
     }
 
@@ -43,12 +46,23 @@ impl GradScaler {
     /// # Errors
     /// When libtorch refuses, which a consistent state never makes it do.
     pub fn update(&mut self, found_inf: &Tensor) -> Result<(), NativeError> {
+        self.skipped += found_inf;
         native::update_scale(&mut self.scale, &mut self.growth_tracker, found_inf, UPDATE)
     }
 
+    /// Steps of the run that changed nothing because a gradient overflowed: an f32 scalar, not
+    /// waited for.
+    pub fn num_skipped(&self) -> &Tensor {
+        &self.skipped
+    }
+
     /// The state as named tensors.
-    pub fn state(&self) -> [(&'static str, &Tensor); 2] {
-        [("scaler.scale", &self.scale), ("scaler.growth_tracker", &self.growth_tracker)]
+    pub fn state(&self) -> [(&'static str, &Tensor); 3] {
+        [
+            ("scaler.scale", &self.scale),
+            ("scaler.growth_tracker", &self.growth_tracker),
+            ("scaler.skipped", &self.skipped),
+        ]
     }
 
     /// Puts back a state: `find` gives the saved tensor of each name of [`GradScaler::state`].
@@ -98,6 +112,7 @@ mod tests {
         second.restore(find).unwrap();
         assert_eq!(after(&mut second, 499, 0.0), 32768.0);
         assert_eq!(after(&mut second, 1, 0.0), 65536.0);
+        assert_eq!(f64::try_from(second.num_skipped()).unwrap(), 1.0);
     }
 
     #[test]

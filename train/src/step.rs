@@ -13,7 +13,7 @@ use crate::model::Clip;
 use anyhow::Result;
 use configs::{GradientDtype, Loss, Precision};
 use data::Batch;
-use native::{NativeError, Reducer};
+use native::{NativeError, Reducer, Uploader};
 use tch::{Device, Kind, Tensor};
 
 /// A batch as the towers take it.
@@ -23,15 +23,23 @@ pub struct Inputs {
     pub pixels_BHWC: Tensor,
     /// Token ids, i64 [B, T].
     pub ids_BT: Tensor,
+    /// The patches that the image tower sees, i64 [B, K]; `None`: all.
+    pub patches_BK: Option<Tensor>,
 }
 
 impl Inputs {
-    /// Copies a batch to `device`.
-    pub fn new(batch: &Batch, device: Device) -> Self {
-        Self {
-            pixels_BHWC: pixels(&batch.pixels, batch.len(), batch.size, device),
-            ids_BT: token_ids(&batch.token_ids, batch.length, device),
-        }
+    /// Copies a batch to the device of `uploader`.
+    ///
+    /// # Errors
+    /// When memory is short.
+    pub fn new(batch: &Batch, uploader: &Uploader) -> Result<Self, NativeError> {
+        let host = [
+            pixels(&batch.pixels, batch.len(), batch.size, Device::Cpu),
+            token_ids(&batch.token_ids, batch.length, Device::Cpu),
+        ];
+        let mut there = uploader.upload(&host)?.into_iter();
+        let mut next = || there.next().unwrap_or_default();
+        Ok(Self { pixels_BHWC: next(), ids_BT: next(), patches_BK: None })
     }
 
     /// Rows `start .. start + len`.
@@ -39,6 +47,7 @@ impl Inputs {
         Self {
             pixels_BHWC: self.pixels_BHWC.narrow(0, start, len),
             ids_BT: self.ids_BT.narrow(0, start, len),
+            patches_BK: self.patches_BK.as_ref().map(|p| p.narrow(0, start, len)),
         }
     }
 
@@ -49,6 +58,7 @@ impl Inputs {
         Self {
             pixels_BHWC: Tensor::zeros([1, side, side, 3], (Kind::Uint8, device)),
             ids_BT: Tensor::zeros([1, 2], (Kind::Int64, device)),
+            patches_BK: None,
         }
     }
 
@@ -238,7 +248,7 @@ pub fn rows(batch: &Batch, cfg: &Loss, like: &Tensor, group: &Group) -> Result<R
 /// Both towers over the same rows.
 fn embed(model: &Clip, inputs: &Inputs, precision: Precision) -> Result<Pair, NativeError> {
     with_precision(precision, model.device(), || Pair {
-        image_BD: model.encode_image(&inputs.pixels_BHWC),
+        image_BD: model.encode_image(&inputs.pixels_BHWC, inputs.patches_BK.as_ref()),
         text_BD: model.encode_text(&inputs.ids_BT),
     })
 }

@@ -19,6 +19,16 @@ pub struct Group([u8; 0]);
 #[derive(Debug)]
 pub struct Reducer([u8; 0]);
 
+/// `Uploader` of `cuda.cpp`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Uploader([u8; 0]);
+
+/// `Delayed` of `cuda.cpp`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Delayed([u8; 0]);
+
 unsafe extern "C" {
     pub fn shim_error() -> *const c_char;
     pub fn shim_libtorch_version() -> *const c_char;
@@ -67,6 +77,27 @@ unsafe extern "C" {
         out: *mut *mut C_tensor,
     ) -> bool;
     pub fn shim_set_error(message: *const c_char, len: usize);
+    pub fn shim_cuda_device_count() -> c_int;
+    pub fn shim_cuda_set_device(index: c_int) -> bool;
+    pub fn shim_cuda_memory(
+        index: c_int,
+        free: *mut u64,
+        total: *mut u64,
+        allocated: *mut u64,
+        peak: *mut u64,
+    ) -> bool;
+    pub fn shim_cuda_reset_peak(index: c_int) -> bool;
+    pub fn shim_cuda_empty_cache() -> bool;
+    pub fn shim_uploader_new(index: c_int, out: *mut *mut Uploader) -> bool;
+    pub fn shim_uploader_free(uploader: *mut Uploader);
+    pub fn shim_uploader_upload(
+        uploader: *mut Uploader,
+        host: *const C_tensor,
+        out: *mut *mut C_tensor,
+    ) -> bool;
+    pub fn shim_delayed_new(scalar: *const C_tensor, out: *mut *mut Delayed) -> bool;
+    pub fn shim_delayed_get(delayed: *mut Delayed, value: *mut f64) -> bool;
+    pub fn shim_delayed_free(delayed: *mut Delayed);
     pub fn shim_clear_grads(tensors: *const *const C_tensor, len: usize);
     pub fn shim_autocast_enter(
         cuda: bool,

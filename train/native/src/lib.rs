@@ -3,6 +3,7 @@
 
 mod autocast;
 mod backward;
+mod cuda;
 mod error;
 mod ffi;
 mod group;
@@ -13,6 +14,10 @@ mod rng;
 
 pub use autocast::{Autocast, Tf32, allow_tf32, autocast, autocast_is_on, tf32_is_allowed};
 pub use backward::{backward, clear_grads, grad_is_enabled};
+pub use cuda::{
+    DelayedScalar, GpuMemory, Uploader, device_count, empty_cache, gpu_memory, reset_peak,
+    set_device,
+};
 pub use error::NativeError;
 pub use group::{ProcessGroup, Reducer, Store};
 pub use optim::{

@@ -30,7 +30,8 @@ pub fn set_rng_state(device: Device, state: &Tensor) -> Result<(), NativeError> 
     check(ok, "restore the state of the random generator")
 }
 
-fn place(device: Device) -> (bool, c_int) {
+/// Whether `device` is a GPU, and its index.
+pub(crate) fn place(device: Device) -> (bool, c_int) {
     match device {
         Device::Cuda(index) => (true, index.try_into().unwrap_or(c_int::MAX)),
         _ => (false, 0),

@@ -219,3 +219,23 @@ fn tf32_nests_and_ends_with_its_guard() {
     drop(outer);
     assert!(!allowed());
 }
+
+#[test]
+fn a_cpu_device_needs_no_copies_and_has_no_gpu_memory() {
+    let x = Tensor::from_slice(&[1.0f32, 2.0]);
+    let there = native::Uploader::new(Device::Cpu).unwrap().upload(&[x.shallow_clone()]).unwrap();
+    assert_eq!(there[0].data_ptr(), x.data_ptr());
+    assert_eq!(native::DelayedScalar::start(&x.sum(Kind::Float)).unwrap().get().unwrap(), 3.0);
+    assert!(native::DelayedScalar::start(&x).is_err());
+    assert_eq!(native::gpu_memory(Device::Cpu).unwrap(), None);
+    native::set_device(Device::Cpu).unwrap();
+    native::empty_cache(Device::Cpu).unwrap();
+    native::reset_peak(Device::Cpu).unwrap();
+}
+
+#[test]
+fn a_gpu_that_is_not_there_is_an_error() {
+    let missing = Device::Cuda(native::device_count());
+    assert!(native::set_device(missing).is_err());
+    assert!(native::Uploader::new(missing).is_err());
+}

@@ -8,7 +8,7 @@ mod towers;
 mod weights;
 
 pub(crate) use blocks::matrix_product;
-pub use spec::{Activation, ClipSpec, SpecError};
+pub use spec::{Activation, BlocksSpec, ClipSpec, SpecError};
 pub use weights::{Param, Source, Weights, WeightsError};
 
 use configs::{Freeze, FreezeTower, Recompute};
@@ -106,15 +106,20 @@ impl Clip {
         }
     }
 
-    /// Pictures, u8 [B, H, W, 3], to unit vectors [B, D].
-    pub fn encode_image(&self, pixels_bhwc: &Tensor) -> Tensor {
+    /// Pictures, u8 [B, H, W, 3], to unit vectors [B, D]. Where `patches_bk` [B, K] is given, the
+    /// tower sees only those patches of each.
+    pub fn encode_image(&self, pixels_bhwc: &Tensor, patches_bk: Option<&Tensor>) -> Tensor {
         let pixels = pixels_bhwc.to_kind(self.pixel_scale.kind());
-        self.encode_normalised(&(pixels * &self.pixel_scale + &self.pixel_shift))
+        self.embed_pictures(&(pixels * &self.pixel_scale + &self.pixel_shift), patches_bk)
     }
 
     /// Pictures already normalised, [B, H, W, 3], to unit vectors [B, D].
     pub fn encode_normalised(&self, pictures_bhwc: &Tensor) -> Tensor {
-        let pooled = self.vision.forward(pictures_bhwc, self.activation);
+        self.embed_pictures(pictures_bhwc, None)
+    }
+
+    fn embed_pictures(&self, pictures_bhwc: &Tensor, patches_bk: Option<&Tensor>) -> Tensor {
+        let pooled = self.vision.forward(pictures_bhwc, patches_bk, self.activation);
         self.unit(&pooled.linear(&self.visual_projection, None::<Tensor>))
     }
 

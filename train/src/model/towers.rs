@@ -48,8 +48,14 @@ impl VisionTower {
         }
     }
 
-    /// Normalised pictures [B, H, W, 3] to pooled vectors [B, width].
-    pub fn forward(&self, pictures_bhwc: &Tensor, act: Activation) -> Tensor {
+    /// Normalised pictures [B, H, W, 3] to pooled vectors [B, width]. Where `kept_bk` [B, K] is
+    /// given, only those patches of each picture go through the tower, besides the class token.
+    pub fn forward(
+        &self,
+        pictures_bhwc: &Tensor,
+        kept_bk: Option<&Tensor>,
+        act: Activation,
+    ) -> Tensor {
         let (b, p) = (pictures_bhwc.size()[0], self.patch_size);
         let grid = pictures_bhwc.size()[1] / p;
         let width = self.class_embedding.size()[0];
@@ -62,6 +68,14 @@ impl VisionTower {
             .permute([0, 1, 3, 5, 2, 4])
             .reshape([b, grid * grid, 3 * p * p])
             .to_kind(self.patch_embedding.kind());
+        // Dropped patches cost nothing from here on; the others keep their positions.
+        let patches_bpx = match kept_bk {
+            None => patches_bpx,
+            Some(kept_bk) => {
+                let index = kept_bk.unsqueeze(2).expand([-1, -1, 3 * p * p], false);
+                patches_bpx.gather(1, &index, false)
+            }
+        };
         let patches_bpd =
             matrix_product(&patches_bpx, &self.patch_embedding.view([width, -1]), None);
         let class_b1d = self
@@ -69,7 +83,15 @@ impl VisionTower {
             .to_kind(patches_bpd.kind())
             .view([1, 1, -1])
             .expand([b, 1, -1], false);
-        let x = Tensor::cat(&[class_b1d, patches_bpd], 1) + &self.position_embedding;
+        let x = Tensor::cat(&[class_b1d, patches_bpd], 1);
+        let x = match kept_bk {
+            None => x + &self.position_embedding,
+            Some(kept_bk) => {
+                let class_b1 = kept_bk.narrow(1, 0, 1).zeros_like();
+                let position_bt = Tensor::cat(&[class_b1, kept_bk + 1], 1);
+                x + Tensor::embedding(&self.position_embedding, &position_bt, -1, false, false)
+            }
+        };
         let class_b = Tensor::zeros([b], (Kind::Int64, x.device()));
         self.post_layernorm.forward(&self.encoder.forward(
             self.pre_layrnorm.forward(&x),
