@@ -9,6 +9,7 @@ mod micro_batches;
 mod parity;
 mod patches;
 mod precision;
+mod ranks;
 mod recompute;
 mod resume;
 mod support;

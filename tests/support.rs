@@ -116,6 +116,14 @@ log: {{every: {{steps: 1}}}}
         command
     }
 
+    /// The same on several processes, one thread each.
+    pub fn launch(&self, processes: usize, args: &[&str]) -> Command {
+        let mut command = command(&["launch", "--nproc-per-node", &processes.to_string()]);
+        command.args(["--grace", "10", "--", "train"]).arg(self.dir.path().join("run.yaml"));
+        command.args(args).env("OMP_NUM_THREADS", "1");
+        command
+    }
+
     /// Runs it to its end, which must be a good one.
     pub fn train_to_the_end(&self, args: &[&str]) -> String {
         let output = self.train(args).output().unwrap();

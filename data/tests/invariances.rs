@@ -17,6 +17,8 @@ type Content = (String, Vec<u8>, Vec<i64>, f32, [u64; 3]);
 
 fn contents(batch: &Batch) -> Vec<Content> {
     let area = batch.size * batch.size * 3;
+    let lengths = [batch.products.len(), batch.captions.len(), batch.numbers.len()];
+    assert_eq!(lengths, [batch.len(); 3]);
     (0..batch.len())
         .map(|i| {
             let mut ids = batch.token_ids[i * batch.length..(i + 1) * batch.length].to_vec();

@@ -4,6 +4,7 @@
 
 use super::env::{Placement, Rendezvous};
 use super::monitor::Monitor;
+use super::wire::Verdict;
 use crate::loss::Ranks;
 use anyhow::{Context, Result, bail};
 use configs::{Backend, Dist, GradientDtype};
@@ -276,8 +277,8 @@ impl Group {
         }
         let silent = format!("rank {reporter} does not say why the run ends");
         let verdict = link.monitor.reason(&silent);
-        let reason = verdict.map_or(silent, |verdict| verdict.reason);
-        Err(link.ended(reporter, reason))
+        let unknown = Verdict { rank: reporter, reason: silent, told: false };
+        Err(link.ended(verdict.unwrap_or(unknown)))
     }
 
     /// Ends the run in good order: waits for all ranks, after which nobody's end is a failure.
@@ -304,9 +305,7 @@ impl Group {
     pub fn explain(&self, error: NativeError) -> anyhow::Error {
         let Some(link) = &self.link else { return error.into() };
         match link.monitor.reason(&error.to_string()) {
-            Some(verdict) if verdict.rank != self.placement.rank => {
-                link.ended(verdict.rank, verdict.reason)
-            }
+            Some(verdict) if verdict.rank != self.placement.rank => link.ended(verdict),
             _ => error.into(),
         }
     }
@@ -314,10 +313,10 @@ impl Group {
 
 impl Link {
     /// The end of this rank because of another.
-    fn ended(&self, blamed: usize, reason: String) -> anyhow::Error {
+    fn ended(&self, verdict: Verdict) -> anyhow::Error {
         let state = self.monitor.state();
         state.ends_by_itself();
-        Ended { reason, speaks: state.speaks(blamed) }.into()
+        Ended { speaks: state.speaks(&verdict), reason: verdict.reason }.into()
     }
 }
 

@@ -115,7 +115,7 @@ impl Monitor {
         let watched = Arc::clone(&state);
         let address = address.to_owned();
         spawn("rank 0 watcher", move || {
-            let ended = |reason: String| watched.end(Verdict { rank: 0, reason });
+            let ended = |reason: String| watched.end(Verdict { rank: 0, reason, told: false });
             let mut silent = Duration::ZERO;
             loop {
                 match ear.hear::<ToPeer>() {
@@ -162,7 +162,8 @@ impl Monitor {
 
     /// This rank cannot go on: ends the run with `reason` on all ranks.
     pub fn fail(&self, reason: &str) {
-        let verdict = Verdict { rank: self.rank, reason: format!("rank {}: {reason}", self.rank) };
+        let reason_here = format!("rank {}: {reason}", self.rank);
+        let verdict = Verdict { rank: self.rank, reason: reason_here, told: true };
         self.state.ends_by_itself();
         if self.state.verdict().is_some() {
             return;
@@ -242,6 +243,7 @@ fn watch(peers: &[Peer], index: usize, mut ear: Ear, state: &State, silence: Dur
     let name = format!("rank {rank} ({})", peer.process);
     let mut silent = Duration::ZERO;
     loop {
+        let mut told = false;
         let reason = match ear.hear::<ToHub>() {
             Heard::Message(ToHub::Beat(beat)) => {
                 *lock(&peer.last) = beat;
@@ -249,7 +251,10 @@ fn watch(peers: &[Peer], index: usize, mut ear: Ear, state: &State, silence: Dur
                 continue;
             }
             Heard::Message(ToHub::Hello { .. }) => continue,
-            Heard::Message(ToHub::Fail(reason)) => format!("rank {rank}: {reason}"),
+            Heard::Message(ToHub::Fail(reason)) => {
+                told = true;
+                format!("rank {rank}: {reason}")
+            }
             Heard::Message(ToHub::Late(error)) => {
                 declare(peers, state, laggard(peers, &state.beat(), rank, &error));
                 continue;
@@ -270,7 +275,7 @@ fn watch(peers: &[Peer], index: usize, mut ear: Ear, state: &State, silence: Dur
                 format!("{name} {GONE}; last {}", standing(&lock(&peer.last)))
             }
         };
-        declare(peers, state, Verdict { rank, reason });
+        declare(peers, state, Verdict { rank, reason, told });
         if peer.gone.load(SeqCst) || silent >= silence {
             return;
         }
@@ -294,13 +299,14 @@ fn laggard(peers: &[Peer], own: &Beat, found_by: usize, error: &str) -> Verdict 
     match ranks.iter().min_by_key(|(rank, beat)| (beat.exchanges, *rank)) {
         Some((rank, beat)) if beat.exchanges < most => Verdict {
             rank: *rank,
+            told: false,
             reason: format!(
                 "rank {rank} did not come to exchange {most} of tensors, for which rank {found_by} \
                  waited (dist.timeout_s); last {} ({error})",
                 standing(beat)
             ),
         },
-        _ => Verdict { rank: found_by, reason: format!("rank {found_by}: {error}") },
+        _ => Verdict { rank: found_by, reason: format!("rank {found_by}: {error}"), told: true },
     }
 }
 

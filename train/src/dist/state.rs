@@ -55,12 +55,14 @@ impl State {
         }
     }
 
-    /// Whether this process says that `blamed` ended the run. One process of each machine does, so
-    /// that a run has one message and every machine's log has it: the first one, or the second where
-    /// the first is to blame.
-    pub fn speaks(&self, blamed: usize) -> bool {
+    /// Whether this process says why the run ends. One process of each machine does, so that every
+    /// machine's log has the reason: the first, or the second where the first died without a word.
+    pub fn speaks(&self, verdict: &Verdict) -> bool {
         let first_of_machine = self.rank - self.local_rank;
-        self.local_rank == usize::from(blamed == first_of_machine)
+        match verdict.rank == first_of_machine {
+            true if verdict.told => false,
+            blamed => self.local_rank == usize::from(blamed),
+        }
     }
 
     /// The verdict, if there is one.
@@ -125,7 +127,7 @@ impl State {
         if noticed(NOTICE) {
             std::thread::sleep(ENDING);
         }
-        if self.speaks(verdict.rank) {
+        if self.speaks(&verdict) {
             let _ = writeln!(std::io::stderr(), "error: {}", verdict.reason);
         }
         native::exit_now(1);

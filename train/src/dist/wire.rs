@@ -14,6 +14,8 @@ pub struct Verdict {
     pub rank: usize,
     /// What happened to it, naming the rank.
     pub reason: String,
+    /// Whether the rank says so itself; else it was found dead or stalled.
+    pub told: bool,
 }
 
 /// Where a process stands.
