@@ -86,7 +86,8 @@ impl Estimate {
         let (local, global) = (work.rank_rows as u64, work.global_rows as u64);
         // f32: two sides of the embeddings, those of all ranks, their gradients; three tiles at once.
         let features = 4 * 2 * (2 * local + global) * spec.projection_dim.unsigned_abs();
-        let tiles = 3 * 4 * local * (work.tile as u64).min(global);
+        let side = |rows: u64| (work.tile as u64).min(rows);
+        let tiles = 3 * 4 * side(local) * side(global);
         // u8 for the whole batch; f32 before and after normalisation and as patches in a pass.
         let batch = pixels * (local + 3 * 4 * micro) + features + tiles;
         Self { weights, gradients, optimiser, activations, batch }

@@ -97,7 +97,9 @@ fn same_run(stored: &Path, cfg: &RunConfig) -> Result<()> {
         }
     };
     compare("seed", before.seed == cfg.seed);
-    compare("model", before.model == cfg.model);
+    compare("model.init", before.model.init == cfg.model.init);
+    compare("model.freeze", before.model.freeze == cfg.model.freeze);
+    compare("loss.kind", before.loss.kind == cfg.loss.kind);
     compare("batch.size", before.batch.size == cfg.batch.size);
     compare("data.train", before.data.train == cfg.data.train);
     compare("data.columns", before.data.columns == cfg.data.columns);

@@ -63,7 +63,8 @@ impl Supervisor {
             let kind = if again { "warning" } else { "error" };
             let advice = match first.signal() {
                 Some(SIGKILL) => "; if nobody did that, memory ran out: see `dmesg`",
-                _ => "",
+                Some(_) => "",
+                None => "; what it or another rank printed above says why",
             };
             console.say(&format!("{kind}: {}, the first to fail{advice}", first.in_words()));
             if !again {
