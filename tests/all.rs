@@ -14,3 +14,4 @@ mod resume;
 mod support;
 mod tiny;
 mod training;
+mod verify;
