@@ -42,7 +42,8 @@ fn patch_dropout_clipping_and_16_bits_agree_too() {
     );
     let printed = text(&output);
     assert_eq!(output.status.code(), Some(0), "{printed}");
-    assert!(printed.contains("in bf16, 2 batches") && printed.contains("loss 2e-2"), "{printed}");
+    assert!(printed.contains("in bf16, 2 batches"), "{printed}");
+    assert!(printed.contains("the loss is within its tolerance of 2e-2"), "{printed}");
 }
 
 #[test]

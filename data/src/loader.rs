@@ -259,7 +259,6 @@ fn gather(samples: Vec<Sample>, size: usize, pad_id: i64) -> Gathered {
         batch.pixels.extend_from_slice(&pixels);
         batch.products.push(product);
         batch.weights.push(weight);
-        batch.numbers.push(number);
         batch.samples.push(id);
         all_bad.extend(bad);
     }
