@@ -79,8 +79,8 @@ fn worst(
     let mut worst = Worst { difference: 0.0, tensor: String::new() };
     for name in names {
         let difference = measure(name, &reference.get(name)?, &found.get(name)?)?;
-        // Written so that a NaN is the worst.
-        if worst.tensor.is_empty() || !(difference <= worst.difference) {
+        // Nothing is worse than a NaN.
+        if worst.tensor.is_empty() || difference > worst.difference || difference.is_nan() {
             let tensor = name.strip_prefix("grad.").unwrap_or(name).to_owned();
             worst = Worst { difference, tensor };
         }
