@@ -15,3 +15,4 @@ mod resume;
 mod support;
 mod tiny;
 mod training;
+mod verify;

@@ -16,6 +16,16 @@ pub enum Streams {
     Count(usize),
 }
 
+impl Streams {
+    /// How many there are for batches of `batch_size` rows.
+    pub fn number(self, batch_size: usize) -> usize {
+        match self {
+            Self::Auto => 1 << batch_size.trailing_zeros().min(6),
+            Self::Count(count) => count,
+        }
+    }
+}
+
 /// Number of worker threads: `auto` (one per available core) or a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Workers {

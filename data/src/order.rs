@@ -23,9 +23,6 @@ use crate::DataError;
 use crate::rng::{Purpose, Rng};
 use configs::Streams;
 
-/// The greatest number of streams that [`Streams::Auto`] chooses.
-const AUTO_STREAMS: usize = 64;
-
 /// The order of all epochs.
 #[derive(Clone, Debug)]
 pub struct Order {
@@ -83,22 +80,11 @@ impl Order {
         if window_rows == 0 {
             return Err(config("data.shuffle.window_rows", "at least 1", "0".into()));
         }
-        let num_streams = match streams {
-            Streams::Auto => (0..=AUTO_STREAMS.ilog2())
-                .map(|i| 1usize << i)
-                .rfind(|s| batch_size.is_multiple_of(*s)),
-            Streams::Count(count) => {
-                (count > 0 && batch_size.is_multiple_of(count)).then_some(count)
-            }
-        };
-        let num_streams = num_streams.ok_or_else(|| {
+        let num_streams = streams.number(batch_size);
+        if num_streams == 0 || !batch_size.is_multiple_of(num_streams) {
             let expected = format!("a divisor of the batch size ({batch_size})");
-            let found = match streams {
-                Streams::Auto => "auto".into(),
-                Streams::Count(count) => count.to_string(),
-            };
-            config("data.shuffle.streams", &expected, found)
-        })?;
+            return Err(config("data.shuffle.streams", &expected, num_streams.to_string()));
+        }
         let num_rows = group_rows.iter().sum();
         if num_rows < batch_size as u64 {
             return Err(DataError::FewRows { rows: num_rows, batch_size });

@@ -22,8 +22,10 @@ mod scaler;
 mod schedule;
 mod signal;
 mod snapshot;
+mod start;
 pub mod step;
 pub mod tensors;
+pub mod verify;
 
 pub use evaluate::{EvalSet, evaluate};
 pub use model_dir::ModelDir;

@@ -1,26 +1,22 @@
 //! One run, top to bottom. Every rank goes through the same lines; what differs by rank is inside
 //! [`Group`] and [`Outputs`].
 
-use crate::dist::{Group, Placement};
+use crate::dist::Group;
 use crate::due::Due;
 use crate::log::{StepClock, StepReport};
 use crate::memory::{Estimate, Workload, choose_micro};
-use crate::model_dir::ModelDir;
-use crate::optim::{AdamW, not_finite};
+use crate::optim::not_finite;
 use crate::outputs::{Finished, Outputs};
 use crate::preflight::Unchecked;
-use crate::progress::Progress;
 use crate::resume::{Resume, starting_point};
 use crate::scaler::GradScaler;
 use crate::schedule::learning_rate;
 use crate::signal::StopSignal;
-use crate::snapshot::{self, State};
 use crate::step::{self, Gradients, Inputs};
-use crate::{device, patches, preflight};
-use anyhow::{Result, ensure};
+use crate::{patches, preflight, start};
+use anyhow::Result;
 use checkpoints::RunFolder;
-use configs::{Cadence, Duration, Init, LossKind, Micro, RunConfig};
-use data::Loader;
+use configs::{Cadence, Init, Micro, RunConfig};
 use native::Uploader;
 use std::collections::VecDeque;
 use std::time::{self, Instant};
@@ -34,16 +30,7 @@ use tch::Device;
 /// finite, or another rank cannot go on. What was reached by then is saved first, unless it is the
 /// loss or the saving that failed.
 pub fn train(cfg: &RunConfig, resume: &Resume) -> Result<Option<Finished>> {
-    let placement = Placement::detect(|name| std::env::var(name).ok())?;
-    let (size, world) = (cfg.batch.size, placement.world);
-    ensure!(
-        size.is_multiple_of(world),
-        "batch.size: expected a multiple of the {world} processes ({}), found {size}",
-        placement.source
-    );
-    let device = device::pick(cfg.device, placement.local_rank)?;
-    native::set_device(device)?;
-    let group = Group::join(placement, &cfg.dist, device)?;
+    let (device, group) = start::join(cfg)?;
     let finished = run(cfg, resume, device, &group);
     if let Err(error) = &finished {
         group.fail(error);
@@ -59,7 +46,6 @@ fn run(
 ) -> Result<Option<Finished>> {
     let stop = StopSignal::listen()?;
     let started = Instant::now();
-    tch::manual_seed(cfg.seed.cast_signed());
 
     // 1. Model and optimiser: an interrupted run wins over fresh weights. The first rank reads it.
     let folder = group.leads().then(|| RunFolder::create(&cfg.checkpoint.dir, &cfg.name));
@@ -68,45 +54,11 @@ fn run(
         Some(folder) => starting_point(folder, cfg, resume, &|line| eprintln!("{line}"))?,
         None => None,
     };
-    let model_dir = match &from {
-        Some(dir) => ModelDir::open(dir, cfg.data.text.clean)?,
-        None => ModelDir::initial(&cfg.model.init, cfg.data.text.clean)?,
-    };
-    let mut model = model_dir.load_for(device, cfg.precision)?;
-    model.set_recompute(cfg.memory.recompute);
-    if cfg.loss.kind == LossKind::Siglip {
-        model.add_logit_bias(cfg.loss.init_logit_bias);
-    }
-    model.freeze(&cfg.model.freeze);
-    let scaler = GradScaler::of(cfg.precision, device);
-    let mut optim = AdamW::new(model.params(), &cfg.optim).with_scaler(scaler);
-    let at = group.led(|| match &from {
-        Some(dir) => snapshot::restore(dir, &model, &mut optim),
-        None => Ok(Progress::default()),
-    })?;
-    let values = model.params().iter().flat_map(|p| [Some(&p.value), p.master.as_ref()]);
-    group.follow_leader(values.flatten())?;
-    if at.step > 0 {
-        group.follow_leader(optim.tensors())?;
-    }
-    let mut state = State { model_dir, model, optim, at };
+    let mut state = start::state(cfg, from.as_deref(), device, group)?;
 
     // 2. Data, from where the run stands.
-    let tokenizer = state.model_dir.tokenizer.clone();
-    let (picture, size, shard) = (&state.model_dir.picture, cfg.batch.size, group.shard());
-    let mut loader =
-        Loader::open(&cfg.data, tokenizer, picture, size, cfg.seed, shard, state.at.cursor)?;
-    group.same("shards in data.train", loader.fingerprint())?;
-    state.at.same_data(loader.fingerprint())?;
-    let steps = match cfg.duration {
-        Duration::Steps(steps) => steps,
-        Duration::Epochs(epochs) => epochs * loader.batches_per_epoch(),
-    };
-    let warmup = cfg.schedule.warmup_steps;
-    ensure!(
-        warmup < steps,
-        "schedule.warmup_steps: expected fewer steps than the run has ({steps}), found {warmup}"
-    );
+    let (mut loader, steps) = start::data(cfg, &mut state, group)?;
+    let (size, shard) = (cfg.batch.size, group.shard());
     let num_patches = usize::try_from(state.model.spec.vision.num_patches())?;
 
     // 3. How much goes through the towers at once.

@@ -137,7 +137,7 @@ fn layout(args: &Args) -> Result<Layout> {
 }
 
 /// An equal share of the cores, unless the user chose or there is nobody to share with.
-fn omp_threads(local_world: usize) -> Option<usize> {
+pub fn omp_threads(local_world: usize) -> Option<usize> {
     if local_world == 1 || std::env::var_os("OMP_NUM_THREADS").is_some() {
         return None;
     }

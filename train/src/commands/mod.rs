@@ -5,6 +5,7 @@ mod eval;
 mod launch;
 mod sample;
 mod train;
+mod verify;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -16,6 +17,7 @@ pub const EXAMPLES: &str = "Examples:
   vlclip sample --out checkpoints/sample
   vlclip train configs/quickstart.yaml --set optim.lr=5e-4
   vlclip launch --nproc-per-node auto -- train configs/vit-l-14-8gpu.yaml
+  vlclip verify configs/quickstart.yaml --processes 2
   vlclip eval --model checkpoints/runs/quickstart/best --items checkpoints/sample/test \\
               --out checkpoints/runs/quickstart/eval/test";
 
@@ -26,6 +28,8 @@ pub enum Command {
     Train(train::Args),
     /// Start a command as several processes that train as one, and watch over them.
     Launch(launch::Args),
+    /// Show that neither the number of processes nor micro-batches change the training.
+    Verify(verify::Args),
     /// Measure retrieval of a model over held-out products.
     Eval(eval::Args),
     /// Show, check or describe configurations.
@@ -40,6 +44,7 @@ impl Command {
         match self {
             Self::Train(args) => train::run(&args),
             Self::Launch(args) => launch::run(&args),
+            Self::Verify(args) => verify::run(&args),
             Self::Eval(args) => eval::run(&args),
             Self::Config(args) => config::run(&args),
             Self::Sample(args) => sample::run(&args),

@@ -1,0 +1,86 @@
+//! What all training starts from: its place among the processes, model and optimiser, data.
+
+use crate::device;
+use crate::dist::{Group, Placement};
+use crate::model_dir::ModelDir;
+use crate::optim::AdamW;
+use crate::progress::Progress;
+use crate::scaler::GradScaler;
+use crate::snapshot::{self, State};
+use anyhow::{Result, ensure};
+use configs::{Duration, LossKind, RunConfig};
+use data::Loader;
+use std::path::Path;
+use tch::Device;
+
+/// This process's device, and the processes that the environment states, once all have come.
+///
+/// # Errors
+/// When the environment contradicts itself, `batch.size` cannot be shared out, there is no such
+/// device, or not all processes come.
+pub fn join(cfg: &RunConfig) -> Result<(Device, Group)> {
+    let placement = Placement::detect(|name| std::env::var(name).ok())?;
+    let (size, world) = (cfg.batch.size, placement.world);
+    ensure!(
+        size.is_multiple_of(world),
+        "batch.size: expected a multiple of the {world} processes ({}), found {size}",
+        placement.source
+    );
+    let device = device::pick(cfg.device, placement.local_rank)?;
+    native::set_device(device)?;
+    Ok((device, Group::join(placement, &cfg.dist, device)?))
+}
+
+/// Model and optimiser as they stand in the step folder `from`, or as `cfg` says where there is
+/// none. The first rank reads; the others follow it.
+///
+/// # Errors
+/// When a file cannot be read or does not fit, or another rank cannot go on.
+pub fn state(cfg: &RunConfig, from: Option<&Path>, device: Device, group: &Group) -> Result<State> {
+    tch::manual_seed(cfg.seed.cast_signed());
+    let model_dir = match from {
+        Some(dir) => ModelDir::open(dir, cfg.data.text.clean)?,
+        None => ModelDir::initial(&cfg.model.init, cfg.data.text.clean)?,
+    };
+    let mut model = model_dir.load_for(device, cfg.precision)?;
+    model.set_recompute(cfg.memory.recompute);
+    if cfg.loss.kind == LossKind::Siglip {
+        model.add_logit_bias(cfg.loss.init_logit_bias);
+    }
+    model.freeze(&cfg.model.freeze);
+    let scaler = GradScaler::of(cfg.precision, device);
+    let mut optim = AdamW::new(model.params(), &cfg.optim).with_scaler(scaler);
+    let at = group.led(|| match from {
+        Some(dir) => snapshot::restore(dir, &model, &mut optim),
+        None => Ok(Progress::default()),
+    })?;
+    let values = model.params().iter().flat_map(|p| [Some(&p.value), p.master.as_ref()]);
+    group.follow_leader(values.flatten())?;
+    if at.step > 0 {
+        group.follow_leader(optim.tensors())?;
+    }
+    Ok(State { model_dir, model, optim, at })
+}
+
+/// This rank's share of the data from where `state` stands, and how many steps the run has.
+///
+/// # Errors
+/// When the data cannot be read, is not the same for all ranks, or is not what it was before.
+pub fn data(cfg: &RunConfig, state: &mut State, group: &Group) -> Result<(Loader, u64)> {
+    let tokenizer = state.model_dir.tokenizer.clone();
+    let (picture, size, shard) = (&state.model_dir.picture, cfg.batch.size, group.shard());
+    let loader =
+        Loader::open(&cfg.data, tokenizer, picture, size, cfg.seed, shard, state.at.cursor)?;
+    group.same("shards in data.train", loader.fingerprint())?;
+    state.at.same_data(loader.fingerprint())?;
+    let steps = match cfg.duration {
+        Duration::Steps(steps) => steps,
+        Duration::Epochs(epochs) => epochs * loader.batches_per_epoch(),
+    };
+    let warmup = cfg.schedule.warmup_steps;
+    ensure!(
+        warmup < steps,
+        "schedule.warmup_steps: expected fewer steps than the run has ({steps}), found {warmup}"
+    );
+    Ok((loader, steps))
+}
