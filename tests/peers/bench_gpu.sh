@@ -36,7 +36,7 @@ if [ -n "${VLCLIP_WHEELS:-}" ]; then
   wheels=$(absolute "$VLCLIP_WHEELS")
   peers=$(mktemp -d)
   trap 'rm -rf "$peers"' EXIT
-  "$python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-compile --no-cache-dir \
+  PIP_ROOT_USER_ACTION=ignore "$python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-compile --no-cache-dir \
     --target "$peers" "$wheels"/*.whl
   PYTHONPATH=$peers${PYTHONPATH:+:$PYTHONPATH}
 else
