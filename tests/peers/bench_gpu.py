@@ -41,7 +41,10 @@ PROGRAMS = {
     "open_clip, compiled": [*THEIRS, "--compile"],
     "open_clip, compiled, channels_last": [*THEIRS, "--compile", "--channels-last"],
 }
+PARTS = ["steps", "shards", "stages", "exchange"]
 PEERS = ["open_clip, eager", "open_clip, compiled"]
+# How often the products of a forward pass come in each.
+WAYS = {"forward": 1, "backward": 2}
 START = time.monotonic()
 
 
@@ -177,7 +180,7 @@ def stages(args, report, config, model, precision, batch, peaks):
     label = f"{model} {precision} batch {batch}: stages of vlclip"
     lines = run(args, label, [OURS, "--stages", *common(args, config, batch, precision)])
     flops = work.forward(config)
-    products = {f"{tower} forward": flops[tower] for tower in flops} | {f"{tower} backward": 2 * flops[tower] for tower in flops}
+    products = {f"{tower} {way}": times * flops[tower] for tower in flops for way, times in WAYS.items()}
     for line in lines[1:]:
         stage, ms, limit_ms = line["stage"], 1000 * line["seconds"], None
         if peaks and stage in products:
@@ -205,10 +208,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu goes with --smoke")
     parser.add_argument("--smoke", action="store_true", help="a tiny model and two steps: does everything run?")
-    parser.add_argument("--parts", nargs="+", default=["steps", "shards", "stages", "exchange"], choices=["steps", "shards", "stages", "exchange"])
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--models", nargs="+", default=list(BATCHES), help="names under configs/models")
     parser.add_argument("--precisions", nargs="+", default=["bf16", "pure_bf16"], choices=["bf16", "pure_bf16"])
-    parser.add_argument("--programs", nargs="+", choices=list(PROGRAMS), help="left out: all but the last; in a smoke run no compiled one")
+    left_out = "left out: all but the last; in a smoke run no compiled one"
+    parser.add_argument("--programs", nargs="+", choices=list(PROGRAMS), help=left_out)
     parser.add_argument("--activation", default="gelu", choices=["gelu", "quick_gelu"])
     parser.add_argument("--batch", type=int, help=f"pairs of a step; left out: {BATCHES}")
     parser.add_argument("--tokens", type=int, help="tokens of drawn captions; left out: the whole context")
@@ -236,7 +240,8 @@ def main():
     peaks = work.PEAKS.get(device["device"])
     known = f"{peaks[0]} TFLOP/s dense bf16, {peaks[1]} TB/s by its data sheet" if peaks else "peak unknown"
     memory = f", {device['total_gib']:.1f} GiB" if device["total_gib"] else ""
-    print(f"{device['device']}{memory}; {known}; PyTorch {device['torch']}; captions of {args.tokens or 'all'} tokens, {args.activation}")
+    drawn = f"captions of {args.tokens or 'all'} tokens, {args.activation}"
+    print(f"{device['device']}{memory}; {known}; PyTorch {device['torch']}; {drawn}")
 
     report, batches = Report(), {}
     with tempfile.TemporaryDirectory() as folder:
@@ -245,20 +250,27 @@ def main():
         if "steps" in args.parts:
             def body(config, model, precision):
                 batches[model, precision] = steps(args, report, config, model, precision, peaks and peaks[0])
-            each(args, report, "Steps on a batch in memory", ["model", "precision", "program", "batch", "samples/s", "ms/step", "FLOP utilisation", "peak GiB", "over eager", "over compiled"], body)
+            columns = ["model", "precision", "program", "batch", "samples/s", "ms/step"]
+            columns += ["FLOP utilisation", "peak GiB", "over eager", "over compiled"]
+            each(args, report, "Steps on a batch in memory", columns, body)
         if "shards" in args.parts:
-            body = lambda config, model, precision: shards(args, report, config, model, precision, fits(model, precision))
-            each(args, report, "vlclip from Parquet shards", ["model", "precision", "batch", "samples/s", "waiting for data"], body)
+            def body(config, model, precision):
+                shards(args, report, config, model, precision, fits(model, precision))
+            columns = ["model", "precision", "batch", "samples/s", "waiting for data"]
+            each(args, report, "vlclip from Parquet shards", columns, body)
         if "stages" in args.parts:
-            body = lambda config, model, precision: stages(args, report, config, model, precision, fits(model, precision), peaks)
-            each(args, report, "Stages of vlclip's step", ["model", "precision", "batch", "stage", "ms", "limit ms", "limit / measured"], body)
+            def body(config, model, precision):
+                stages(args, report, config, model, precision, fits(model, precision), peaks)
+            columns = ["model", "precision", "batch", "stage", "ms", "limit ms", "limit / measured"]
+            each(args, report, "Stages of vlclip's step", columns, body)
         if "exchange" in args.parts:
             report.head("Exchanges in a group of one", "exchange", "MiB", "ms")
             try:
-                for line in run(args, "exchange", [OURS, "--exchange", "--device", args.device, "--steps", args.steps]):
+                command = [OURS, "--exchange", "--device", args.device, "--steps", args.steps]
+                for line in run(args, "exchange", command):
                     if "seconds" in line:
                         report.row(line["exchange"], number(line.get("mib"), 0), number(1000 * line["seconds"], 3))
-            except Failed as failure:
+            except (Failed, OutOfMemory) as failure:
                 report.error(failure)
     sys.exit(1 if report.failed else 0)
 
