@@ -3,7 +3,7 @@
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: quickstart test lint bench libtorch peers tools
+.PHONY: quickstart test lint bench bench-gpu libtorch peers triton tools
 
 # The main job on the embedded synthetic sample, to a retrieval report.
 quickstart: libtorch
@@ -26,6 +26,12 @@ lint: libtorch
 bench: libtorch peers
 	cargo build --release --package train --example bench_step
 	PYTHONPATH=.peers:.libtorch $(PYTHON) tests/peers/bench.py
+	tests/peers/bench_gpu.sh --device cpu --smoke
+
+# The same on a GPU, in ARGS what tests/peers/bench_gpu.py takes.
+bench-gpu: libtorch peers triton
+	cargo build --release --package train --example bench_step
+	tests/peers/bench_gpu.sh $(ARGS)
 
 # libtorch as the PyTorch wheel ships it, in a git-ignored folder; a second call does nothing.
 libtorch: tools
@@ -34,6 +40,10 @@ libtorch: tools
 # transformers, open_clip and the other peers that the tests compare with.
 peers: tools
 	@train/native/fetch-wheels.sh tests/peers/requirements.txt .peers
+
+# What torch.compile makes GPU kernels with; only the GPU benchmark needs it.
+triton: tools
+	@train/native/fetch-wheels.sh tests/peers/triton.txt .triton
 
 tools:
 	@command -v cargo >/dev/null || { echo "error: cargo not found: install Rust from https://rustup.rs" >&2; exit 1; }
