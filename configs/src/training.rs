@@ -158,7 +158,8 @@ pub enum Precision {
     Tf32,
     /// Autocast to bfloat16.
     Bf16,
-    /// Towers in bfloat16 throughout, over f32 master weights in the optimiser.
+    /// Towers in bfloat16 throughout, over f32 master weights in the optimiser. Gradients are rounded
+    /// to bfloat16, and summed over micro-batches in it.
     PureBf16,
     /// Autocast to float16 with a gradient scaler.
     Fp16,

@@ -336,3 +336,45 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
     thread::Builder::new().name(name.into()).spawn(body).context("cannot start a thread")?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beat(exchanges: u64, doing: &str) -> Beat {
+        Beat { exchanges, step: 17, doing: doing.into() }
+    }
+
+    /// Rank 0 with two others, whose last signs of life are given.
+    fn peers(last: [Beat; 2]) -> Vec<Peer> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let peer = |(rank, last): (usize, Beat)| Peer {
+            rank,
+            process: "process 1 on here".into(),
+            mouth: Mouth::new(TcpStream::connect(address).unwrap(), INTERVAL).unwrap(),
+            last: Mutex::new(last),
+            gone: AtomicBool::new(false),
+        };
+        [1, 2].into_iter().zip(last).map(peer).collect()
+    }
+
+    #[test]
+    fn the_rank_that_began_the_fewest_exchanges_is_the_late_one() {
+        let all = peers([beat(57, "computing gradients"), beat(55, "reading data")]);
+        let verdict = laggard(&all, &beat(57, "computing gradients"), 1, "timed out");
+        assert_eq!(verdict.rank, 2);
+        assert_eq!(
+            verdict.reason,
+            "rank 2 did not come to exchange 57 of tensors, for which rank 1 waited \
+             (dist.timeout_s); last heard of at step 17, reading data (timed out)"
+        );
+    }
+
+    #[test]
+    fn an_exchange_that_all_ranks_came_to_is_told_by_the_one_it_failed_on() {
+        let all = peers([beat(57, "evaluating"), beat(57, "evaluating")]);
+        let verdict = laggard(&all, &beat(57, "evaluating"), 2, "connection reset");
+        assert_eq!((verdict.rank, verdict.reason.as_str()), (2, "rank 2: connection reset"));
+    }
+}

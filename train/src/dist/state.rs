@@ -138,3 +138,35 @@ impl State {
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The ranks of two machines with two processes each that say why the run ends.
+    fn speakers(rank: usize, told: bool) -> Vec<usize> {
+        let verdict = Verdict { rank, reason: "lost".into(), told };
+        (0..4).filter(|&rank| State::new(rank, rank % 2).speaks(&verdict)).collect()
+    }
+
+    #[test]
+    fn one_process_of_each_machine_speaks() {
+        assert_eq!(speakers(3, true), [0, 2]);
+        assert_eq!(speakers(1, false), [0, 2]);
+        // Rank 2 says it itself, or is dead and its neighbour speaks for it.
+        assert_eq!(speakers(2, true), [0]);
+        assert_eq!(speakers(2, false), [0, 3]);
+        assert_eq!(speakers(0, false), [1, 2]);
+    }
+
+    #[test]
+    fn the_first_verdict_counts_and_none_after_all_work_is_done() {
+        let verdict = |rank| Verdict { rank, reason: String::new(), told: false };
+        let state = State::new(0, 0);
+        assert!(state.end(verdict(3)) && !state.end(verdict(1)));
+        assert_eq!(state.wait(Duration::ZERO), Some(verdict(3)));
+        let done = State::new(0, 0);
+        done.left.store(true, SeqCst);
+        assert!(!done.end(verdict(1)) && done.verdict().is_none());
+    }
+}
