@@ -234,17 +234,17 @@ fn ends_and_goes_on(run: &TinyRun, launcher: Child, said: &[&str]) {
         assert!(printed.contains(said), "expected {said}: {printed}");
     }
     assert!(!printed.contains("panicked"), "{printed}");
-    goes_on(run);
+    goes_on(run, &[]);
 }
 
 /// That the newest checkpoint of a run is where it goes on, with another number of processes.
-fn goes_on(run: &TinyRun) {
+fn goes_on(run: &TinyRun, args: &[&str]) {
     let step = |name: String| name.strip_prefix("step-").and_then(|n| n.parse::<u64>().ok());
     let names = std::fs::read_dir(run.folder()).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let newest = names.filter_map(step).max().expect("a checkpoint");
     let more = format!("duration={{steps: {}}}", newest + 3);
-    let text = done(&run.launch(2, &["--set", &more]).output().unwrap());
+    let text = done(&run.launch(2, &[&["--set", &more], args].concat()).output().unwrap());
     assert!(text.contains(&format!("steps {newest} to {}", newest + 3)), "{text}");
 }
 
@@ -309,6 +309,7 @@ fn a_rank_with_a_bad_shard_ends_the_run_and_is_named() {
         wait_for_step(&run, step);
         // The rank holds the file open: what is overwritten is what it reads next.
         let len = std::fs::metadata(&shard).unwrap().len();
+        let healthy = std::fs::read(&shard).unwrap();
         let file = std::fs::OpenOptions::new().write(true).open(&shard).unwrap();
         let noise = vec![0xff; usize::try_from(len / 10 * 8).unwrap()];
         std::os::unix::fs::FileExt::write_all_at(&file, &noise, len / 10).unwrap();
@@ -326,7 +327,8 @@ fn a_rank_with_a_bad_shard_ends_the_run_and_is_named() {
             let reason = format!("error: rank {bad}: ");
             assert!(told.contains(&reason) && told.contains("part-00000.parquet"), "{told}");
         }
-        goes_on(&run);
+        std::fs::write(&shard, healthy).unwrap();
+        goes_on(&run, if bad == 0 { &["--set", &own] } else { &[] }); // rank 0's path is the run's
     }
 }
 

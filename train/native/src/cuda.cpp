@@ -5,10 +5,10 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/Event.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 
 #include <memory>
@@ -46,7 +46,7 @@ SHIM bool shim_cuda_memory(int index, uint64_t *free, uint64_t *total, uint64_t 
                            uint64_t *peak) {
   return guarded([&] {
     auto device = static_cast<c10::DeviceIndex>(index);
-    auto *allocator = c10::cuda::CUDACachingAllocator::get();
+    auto *allocator = c10::getDeviceAllocator(at::kCUDA); // as above: CUDA's own is inline
     auto [free_bytes, total_bytes] = allocator->getMemoryInfo(device);
     auto stats = allocator->getDeviceStats(device);
     auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
@@ -59,12 +59,12 @@ SHIM bool shim_cuda_memory(int index, uint64_t *free, uint64_t *total, uint64_t 
 
 SHIM bool shim_cuda_reset_peak(int index) {
   return guarded([&] {
-    c10::cuda::CUDACachingAllocator::resetPeakStats(static_cast<c10::DeviceIndex>(index));
+    c10::getDeviceAllocator(at::kCUDA)->resetPeakStats(static_cast<c10::DeviceIndex>(index));
   });
 }
 
 SHIM bool shim_cuda_empty_cache() {
-  return guarded([&] { c10::cuda::CUDACachingAllocator::emptyCache(); });
+  return guarded([&] { c10::getDeviceAllocator(at::kCUDA)->emptyCache(); });
 }
 
 SHIM bool shim_uploader_new(int index, Uploader **out) {

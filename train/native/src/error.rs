@@ -19,6 +19,10 @@ pub(crate) fn check(ok: bool, operation: &'static str) -> Result<(), NativeError
     }
     // SAFETY: shim_error returns a NUL-terminated string that lives as long as the thread.
     let message = unsafe { CStr::from_ptr(crate::ffi::shim_error()) };
-    let message = message.to_string_lossy().lines().next().unwrap_or_default().to_owned();
+    let message = message.to_string_lossy();
+    let line = message.lines().next().unwrap_or_default();
+    // Gloo puts the place in its source in front.
+    let place = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    let message = place.map_or(line, |(_, said)| said).to_owned();
     Err(NativeError { operation, message })
 }
