@@ -328,7 +328,9 @@ fn a_rank_with_a_bad_shard_ends_the_run_and_is_named() {
             assert!(told.contains(&reason) && told.contains("part-00000.parquet"), "{told}");
         }
         std::fs::write(&shard, healthy).unwrap();
-        goes_on(&run, if bad == 0 { &["--set", &own] } else { &[] }); // rank 0's path is the run's
+        // The path that rank 0 was given is the run's.
+        let args = ["--set", own.as_str()];
+        goes_on(&run, if bad == 0 { &args } else { &[] });
     }
 }
 
