@@ -1,6 +1,6 @@
 //! Several processes are one run: the same losses and weights, one end.
 
-use crate::support::{TinyRun, root, text};
+use crate::support::{TinyRun, refused, root, text};
 use checkpoints::TensorFile;
 use std::net::TcpListener;
 use std::path::Path;
@@ -365,4 +365,25 @@ fn what_does_not_fit_the_number_of_processes_is_refused() {
     let nccl = ["--set", "dist.backend=nccl"];
     let text = crate::support::text(&run.launch(2, &nccl).output().unwrap());
     assert!(text.contains("dist.backend: nccl exchanges tensors between GPUs"), "{text}");
+}
+
+#[test]
+fn a_rank_that_nobody_waits_for_or_joins_says_so() {
+    let run = TinyRun::new();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for rank in ["0", "1"] {
+        let output = run
+            .train(&["--set", "dist.timeout_s=2"])
+            .env("RANK", rank)
+            .env("LOCAL_RANK", rank)
+            .env("WORLD_SIZE", "2")
+            .env("MASTER_ADDR", "127.0.0.1")
+            .env("MASTER_PORT", port.to_string())
+            .output()
+            .unwrap();
+        let text = refused(&output);
+        let expected = format!("rank {rank} of 2 (environment) at 127.0.0.1:{port}: not all ranks");
+        assert!(text.contains(&expected), "{text}");
+        assert!(text.contains("that MASTER_PORT is free"), "{text}");
+    }
 }

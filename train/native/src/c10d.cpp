@@ -10,8 +10,11 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 
+#include <c10/util/Logging.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 
 using c10::intrusive_ptr;
@@ -23,6 +26,12 @@ intrusive_ptr<c10d::Backend> nccl_backend(const intrusive_ptr<c10d::Store> &stor
                                           int world, milliseconds timeout);
 
 namespace {
+
+// Failures come back as exceptions; what libtorch prints about them besides, with C++ frames, is left
+// out unless the user asks for it with TORCH_CPP_LOG_LEVEL.
+void keep_quiet() {
+  if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = 3; // fatal only
+}
 
 struct Store {
   intrusive_ptr<c10d::Store> store;
@@ -65,6 +74,7 @@ extern "C" {
 SHIM bool shim_store_connect(const char *host, uint16_t port, bool serve, size_t world,
                              uint64_t timeout_ms, const char *prefix, Store **out) {
   return guarded([&] {
+    keep_quiet();
     c10d::TCPStoreOptions options;
     options.port = port;
     options.isServer = serve;
