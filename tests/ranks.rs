@@ -1,6 +1,6 @@
 //! Several processes are one run: the same losses and weights, one end.
 
-use crate::support::{TinyRun, refused, root, text};
+use crate::support::{TinyRun, command, refused, root, text};
 use checkpoints::TensorFile;
 use std::net::TcpListener;
 use std::path::Path;
@@ -160,6 +160,25 @@ const ENDLESS: [&str; 8] = [
 
 /// A silence of 2 s, 5 s to notice it, 10 s of grace for one that is stopped, and a slow machine.
 const LIMIT: Duration = Duration::from_secs(90);
+
+#[test]
+fn a_run_that_the_launcher_restarts_ends_with_the_same_bits() {
+    let args = ["--set", STEPS, "--set", "batch.micro=8"];
+    let whole = TinyRun::new();
+    done(&whole.launch(4, &args).output().unwrap());
+    let run = TinyRun::new();
+    let mut launch = command(&["launch", "--nproc-per-node", "4", "--max-restarts", "1"]);
+    launch.args(["--grace", "10", "--", "train"]).arg(run.dir.path().join("run.yaml")).args(args);
+    launch.env("OMP_NUM_THREADS", "1").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let launcher = launch.spawn().unwrap();
+    wait_for_step(&run, 8);
+    signal("-KILL", children_by_rank(launcher.id())[2]);
+    let printed = done(&output_within(launcher, 2 * LIMIT));
+    assert!(printed.contains("restart 1 of 1: all ranks, from the newest checkpoint"), "{printed}");
+    assert_equal(&whole, &run, "restarted");
+    let last = |run: &TinyRun| run.folder().join("step-00000030");
+    assert_eq!(weights_differ(&last(&whole), &last(&run)), 0.0);
+}
 
 /// Starts four processes and waits until they have done `step`.
 fn running(run: &TinyRun, step: u64, args: &[&str]) -> (Child, Vec<u32>) {

@@ -101,17 +101,18 @@ impl Estimate {
 
 impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+        let (unit, name) = if self.total() < 1 << 30 { (20, "MiB") } else { (30, "GiB") };
+        let size = |bytes: u64| bytes as f64 / f64::from(1 << unit);
         write!(
             f,
-            "about {:.2} GiB: weights {:.2}, gradients {:.2}, optimiser {:.2}, activations {:.2}, \
+            "about {:.2} {name}: weights {:.2}, gradients {:.2}, optimiser {:.2}, activations {:.2}, \
              batch and loss {:.2}",
-            gib(self.total()),
-            gib(self.weights),
-            gib(self.gradients),
-            gib(self.optimiser),
-            gib(self.activations),
-            gib(self.batch)
+            size(self.total()),
+            size(self.weights),
+            size(self.gradients),
+            size(self.optimiser),
+            size(self.activations),
+            size(self.batch)
         )
     }
 }
