@@ -146,19 +146,19 @@ fn a_checkpoint_goes_on_with_fewer_processes_and_with_as_many_exactly() {
     }
 }
 
-/// A run that does not end by itself, in which a rank counts as stalled after two seconds.
+/// A run that does not end by itself, in which a rank counts as stalled after five seconds.
 const ENDLESS: [&str; 8] = [
     "--set",
     "duration={steps: 100000}",
     "--set",
     "eval.every={steps: 100000}",
     "--set",
-    "dist={heartbeat_s: 2, timeout_s: 60}",
+    "dist={heartbeat_s: 5, timeout_s: 60}",
     "--set",
     "batch.micro=8",
 ];
 
-/// A silence of 2 s, 5 s to notice it, 10 s of grace for one that is stopped, and a slow machine.
+/// A silence of 5 s, 5 s to notice it, 10 s of grace for one that is stopped, and a slow machine.
 const LIMIT: Duration = Duration::from_secs(90);
 
 #[test]
@@ -291,7 +291,7 @@ fn a_stalled_rank_ends_the_run_and_is_named() {
         let (launcher, ranks) = running(&run, step, &[]);
         signal("-STOP", ranks[rank]);
         let name = format!("rank {rank} (");
-        ends_and_goes_on(&run, launcher, &[&name, "gave no sign of life for 2 s"]);
+        ends_and_goes_on(&run, launcher, &[&name, "gave no sign of life for 5 s"]);
     }
 }
 
