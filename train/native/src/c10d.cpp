@@ -109,9 +109,10 @@ SHIM bool shim_group_new(Store *store, int rank, int world, uint64_t timeout_ms,
                          bool nccl, Group **out) {
   return guarded([&] {
     auto timeout = milliseconds(timeout_ms);
-    auto options = c10d::ProcessGroupGloo::Options::create(timeout);
-    options->devices.push_back(host ? c10d::ProcessGroupGloo::createDeviceForHostname(host)
-                                    : c10d::ProcessGroupGloo::createDefaultDevice());
+    // By default GLOO_SOCKET_IFNAME names the interfaces, else the host's name does.
+    auto options = host ? c10d::ProcessGroupGloo::Options::create(timeout)
+                        : c10d::ProcessGroupGloo::Options::create_default(timeout);
+    if (host) options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(host));
     auto gloo_store = c10::make_intrusive<c10d::PrefixStore>("gloo", store->store);
     auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(gloo_store, rank, world, options);
     auto group = c10::make_intrusive<ProcessGroup>(store->store, rank, world);
