@@ -5,7 +5,7 @@
 //! and c columns of one tile.
 //!
 //! I and T are unit vectors of pictures and texts, s = exp(logit_scale), z_ij = s I_i·T_j and w_i
-//! the weight of row i. Rows with one product or one caption are duplicates ([`Duplicates`]).
+//! the weight of row i. Rows with one product or one caption are duplicates (`duplicates.rs`).
 //!
 //! **InfoNCE** (van den Oord et al., arXiv 1807.03748; symmetric as in CLIP, arXiv 2103.00020,
 //! figure 3). With a_i = logsumexp_j z_ij over the texts and b_j = logsumexp_i z_ij over the
@@ -28,13 +28,13 @@
 //!
 //! Three things keep this small and exact:
 //!
-//! - The N x N matrix never exists. Both directions go tile by tile ([`tiles`]), and a tile is
+//! - The N x N matrix never exists. Both directions go tile by tile (`tiles.rs`), and a tile is
 //!   computed again for the gradient: the idea of Inf-CL (arXiv 2410.17243).
 //! - A rank gathers features and two numbers per row, and gets the exact gradient of its own rows
 //!   of the global loss: nothing is summed over ranks but scalars.
 //! - A row's own pair is left out of the tiles and enters by itself: log(1 + Σ_{j≠i} exp(z_ij −
 //!   z_ii)) keeps the digits of a small loss, which a_i − z_ii would lose. What else the target
-//!   holds ([`Spread`]) is linear in the features and needs no tile either.
+//!   holds (`spread.rs`) is linear in the features and needs no tile either.
 #![allow(non_snake_case)]
 
 mod duplicates;
@@ -52,9 +52,6 @@ use configs::{Loss, LossKind};
 use native::NativeError;
 use tch::Tensor;
 use tiles::Features;
-
-#[cfg(doc)]
-use {duplicates::Duplicates, spread::Spread};
 
 /// The part of a group of processes that the loss needs.
 pub trait Ranks {
@@ -129,7 +126,7 @@ pub struct LossGrad {
 /// A collective: every rank must call it, with the same number of rows.
 ///
 /// # Errors
-/// When an exchange between ranks fails. What libtorch refuses panics (see [`crate::guard`]).
+/// When an exchange between ranks fails. What libtorch refuses panics (see `guard.rs`).
 pub fn contrastive(
     pair: &Pair,
     logit_scale: &Tensor,
