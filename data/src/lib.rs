@@ -11,6 +11,7 @@ mod picture;
 mod pipeline;
 mod reader;
 mod rng;
+mod row;
 mod sample;
 mod scan;
 mod shards;

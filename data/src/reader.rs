@@ -1,14 +1,13 @@
 //! Rows as they lie in the shards: read one after the other, few at a time, only the columns
 //! that the roles need. Pictures stay encoded.
 
+use crate::DataError;
 use crate::order::Segment;
+use crate::row::{self, Place, RawRow};
 use crate::shards::{Group, Shards};
-use crate::{DataError, SampleId, cells, columns};
-use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Rows decoded from Parquet at once. Small, so that memory follows the windows and not the row
@@ -21,32 +20,6 @@ const ROWS_AT_ONCE: usize = 64;
 /// size (pyarrow puts 1,024 pictures in one). So a larger row group is closed after each window
 /// and opened again at the next: a page is then read more than once, but memory stays bounded.
 pub(crate) const KEEP_OPEN_BYTES: u64 = 1 << 20;
-
-/// Where a row's picture is.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum RawImage {
-    /// In the row.
-    Bytes(Vec<u8>),
-    /// In a file of its own (Hugging Face's struct with null `bytes`).
-    File(PathBuf),
-    /// Nowhere.
-    None,
-}
-
-/// One row: the roles' cells, copied out of Arrow.
-#[derive(Clone, Debug)]
-pub(crate) struct RawRow {
-    /// The encoded picture.
-    pub image: RawImage,
-    /// The captions, as they are.
-    pub captions: Vec<String>,
-    /// The weight: 1 where there is no such column, `None` where it is null.
-    pub weight: Option<f64>,
-    /// The row's name.
-    pub id: SampleId,
-    /// The row's number in the whole data set.
-    pub number: u64,
-}
 
 /// Reads segments of row groups.
 pub(crate) struct Reader {
@@ -93,7 +66,10 @@ impl Reader {
                         return Err(self.fault(group, at, reason.into()));
                     }
                 };
-                open.rows.extend(self.rows(&batch, group, open.next));
+                let file = &self.shards.files[group.shard];
+                let place =
+                    Place { shard: &file.path, first_row: at, first_number: file.first_row + at };
+                open.rows.extend(row::rows(&batch, &self.shards.roles, &place));
             }
             if let Some(row) = open.rows.pop_front() {
                 open.next += 1;
@@ -130,81 +106,20 @@ impl Reader {
         Ok(OpenGroup { group: index, next: first, batches, rows: VecDeque::new() })
     }
 
-    /// Copies the cells of a record batch whose first row is row `first` of the group.
-    fn rows(&self, batch: &RecordBatch, group: Group, first: u64) -> Vec<RawRow> {
-        let file = &self.shards.files[group.shard];
-        let roles = &self.shards.roles;
-        let schema = batch.schema();
-        let column = |name: &str| {
-            let (path, _) = columns::resolve(&schema, name)?;
-            Some((cells::at_path(batch, &path)?, path))
-        };
-        let image = column(&roles.image);
-        let captions = column(&roles.captions);
-        let product = roles.product_id.as_deref().and_then(column);
-        let weight = roles.weight.as_deref().and_then(column);
-        (0..batch.num_rows())
-            .map(|i| {
-                let cell = |column: &Option<(arrow_array::ArrayRef, Vec<String>)>| {
-                    let (array, path) = column.as_ref()?;
-                    (!cells::is_null(batch, path, i)).then(|| array.clone())
-                };
-                let row = group.first_row + first + i as u64;
-                // Rows with an empty product, as with a null one, do not belong together.
-                let product = cell(&product)
-                    .and_then(|array| cells::identity(&array, i))
-                    .filter(|product| !product.is_empty());
-                let id =
-                    SampleId { shard: file.path.clone(), row, product: product.map(Arc::from) };
-                RawRow {
-                    image: cell(&image)
-                        .map_or(RawImage::None, |array| raw_image(&array, i, &file.path)),
-                    captions: cell(&captions).map_or(vec![], |array| cells::texts(&array, i)),
-                    weight: match roles.weight {
-                        None => Some(1.0),
-                        Some(_) => cell(&weight).and_then(|array| cells::number(&array, i)),
-                    },
-                    id,
-                    number: file.first_row + row,
-                }
-            })
-            .collect()
-    }
-
     fn fault(&self, group: Group, row: u64, reason: String) -> DataError {
         let path = self.shards.files[group.shard].path.to_path_buf();
         DataError::Read { path, group: group.index, row, reason }
     }
 }
 
-/// The picture of a cell: its bytes, or the file that a struct's `path` names, looked up from the
-/// shard's folder.
-fn raw_image(array: &dyn arrow_array::Array, row: usize, shard: &Path) -> RawImage {
-    use arrow_array::cast::AsArray;
-    let filled = |bytes: &[u8]| match bytes {
-        [] => RawImage::None,
-        bytes => RawImage::Bytes(bytes.to_vec()),
-    };
-    let Some(fields) = array.as_struct_opt() else {
-        return cells::bytes(array, row).map_or(RawImage::None, filled);
-    };
-    let bytes = fields.column_by_name("bytes");
-    if let Some(bytes) = bytes.and_then(|column| cells::bytes(column, row)) {
-        return filled(bytes);
-    }
-    let path = fields.column_by_name("path").and_then(|column| cells::text(column, row));
-    match (path, shard.parent()) {
-        (Some(path), Some(folder)) if !path.is_empty() => RawImage::File(folder.join(path)),
-        _ => RawImage::None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{BinaryArray, Int32Array, StringArray};
+    use crate::row::RawImage;
+    use arrow_array::{BinaryArray, Int32Array, RecordBatch, StringArray};
     use parquet::arrow::ArrowWriter;
     use parquet::file::properties::WriterProperties;
+    use std::path::Path;
 
     /// A shard of 200 rows in row groups of 90, with pages of 7 rows.
     fn shards(dir: &Path) -> Arc<Shards> {

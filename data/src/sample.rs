@@ -4,8 +4,8 @@
 use crate::bad::{BadRow, Cause};
 use crate::batch::SampleId;
 use crate::picture::{self, Picture, PictureError};
-use crate::reader::{RawImage, RawRow};
 use crate::rng::{Purpose, Rng, hash};
+use crate::row::{RawImage, RawRow};
 use crate::{DataError, Encoded, Preprocessor, Tokenizer};
 use configs::Augment;
 use std::borrow::Cow;

@@ -1,0 +1,66 @@
+//! The `data` section: shards, columns, captions, pictures, order.
+
+mod augment;
+mod columns;
+mod text;
+
+pub use augment::Augment;
+pub use columns::Columns;
+pub use text::{Clean, Text};
+
+use crate::{Streams, Workers};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What to train on and how it is read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// Parquet files, folders or globs.
+    pub train: Vec<String>,
+    /// Which column plays which role.
+    #[serde(default)]
+    pub columns: Columns,
+    /// How captions become token ids.
+    #[serde(default)]
+    pub text: Text,
+    /// How pictures are augmented in training. Evaluation never augments.
+    #[serde(default)]
+    pub augment: Augment,
+    /// How rows are shuffled.
+    #[serde(default)]
+    pub shuffle: Shuffle,
+    /// Threads that decode and tokenise.
+    #[serde(default)]
+    pub workers: Workers,
+    /// Batches decoded ahead of the step.
+    #[serde(default = "prefetch")]
+    pub prefetch: usize,
+    /// The share of all rows that may be unusable before the run stops, in [0, 1].
+    #[serde(default = "max_bad_fraction")]
+    pub max_bad_fraction: f64,
+}
+
+fn prefetch() -> usize {
+    4
+}
+fn max_bad_fraction() -> f64 {
+    0.01
+}
+
+/// How rows are shuffled: the row groups of all shards are permuted by (seed, epoch), the
+/// sequence is cut into `streams` equal parts, and each part is permuted within a window.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shuffle {
+    /// Canonical streams, each giving an equal share of every global batch.
+    pub streams: Streams,
+    /// Rows of a stream permuted together.
+    pub window_rows: usize,
+}
+
+impl Default for Shuffle {
+    fn default() -> Self {
+        Self { streams: Streams::Auto, window_rows: 128 }
+    }
+}

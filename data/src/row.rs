@@ -1,0 +1,103 @@
+//! Rows as they lie in the shards, copied out of Arrow. Pictures stay encoded.
+
+use crate::columns::Roles;
+use crate::{SampleId, cells, columns};
+use arrow_array::{ArrayRef, RecordBatch};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where a row's picture is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum RawImage {
+    /// In the row.
+    Bytes(Vec<u8>),
+    /// In a file of its own (Hugging Face's struct with null `bytes`).
+    File(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+/// One row: the roles' cells, copied out of Arrow.
+#[derive(Clone, Debug)]
+pub(crate) struct RawRow {
+    /// The encoded picture.
+    pub image: RawImage,
+    /// The captions, as they are.
+    pub captions: Vec<String>,
+    /// The weight: 1 where there is no such column, `None` where it is null.
+    pub weight: Option<f64>,
+    /// The row's name.
+    pub id: SampleId,
+    /// The row's number in the whole data set.
+    pub number: u64,
+}
+
+/// Where a record batch's first row stands.
+pub(crate) struct Place<'a> {
+    /// The shard.
+    pub shard: &'a Arc<Path>,
+    /// The row's number in the shard.
+    pub first_row: u64,
+    /// The row's number in the whole data set.
+    pub first_number: u64,
+}
+
+/// Copies the cells that play a role out of a record batch.
+pub(crate) fn rows(batch: &RecordBatch, roles: &Roles, place: &Place) -> Vec<RawRow> {
+    let schema = batch.schema();
+    let column = |name: &str| {
+        let (path, _) = columns::resolve(&schema, name)?;
+        Some((cells::at_path(batch, &path)?, path))
+    };
+    let image = column(&roles.image);
+    let captions = column(&roles.captions);
+    let product = roles.product_id.as_deref().and_then(column);
+    let weight = roles.weight.as_deref().and_then(column);
+    (0..batch.num_rows())
+        .map(|i| {
+            let cell = |column: &Option<(ArrayRef, Vec<String>)>| {
+                let (array, path) = column.as_ref()?;
+                (!cells::is_null(batch, path, i)).then(|| array.clone())
+            };
+            let row = place.first_row + i as u64;
+            // Rows with an empty product, as with a null one, do not belong together.
+            let product = cell(&product)
+                .and_then(|array| cells::identity(&array, i))
+                .filter(|product| !product.is_empty());
+            let id = SampleId { shard: place.shard.clone(), row, product: product.map(Arc::from) };
+            RawRow {
+                image: cell(&image)
+                    .map_or(RawImage::None, |array| raw_image(&array, i, place.shard)),
+                captions: cell(&captions).map_or(vec![], |array| cells::texts(&array, i)),
+                weight: match roles.weight {
+                    None => Some(1.0),
+                    Some(_) => cell(&weight).and_then(|array| cells::number(&array, i)),
+                },
+                id,
+                number: place.first_number + i as u64,
+            }
+        })
+        .collect()
+}
+
+/// The picture of a cell: its bytes, or the file that a struct's `path` names, looked up from the
+/// shard's folder.
+fn raw_image(array: &dyn arrow_array::Array, row: usize, shard: &Path) -> RawImage {
+    use arrow_array::cast::AsArray;
+    let filled = |bytes: &[u8]| match bytes {
+        [] => RawImage::None,
+        bytes => RawImage::Bytes(bytes.to_vec()),
+    };
+    let Some(fields) = array.as_struct_opt() else {
+        return cells::bytes(array, row).map_or(RawImage::None, filled);
+    };
+    let bytes = fields.column_by_name("bytes");
+    if let Some(bytes) = bytes.and_then(|column| cells::bytes(column, row)) {
+        return filled(bytes);
+    }
+    let path = fields.column_by_name("path").and_then(|column| cells::text(column, row));
+    match (path, shard.parent()) {
+        (Some(path), Some(folder)) if !path.is_empty() => RawImage::File(folder.join(path)),
+        _ => RawImage::None,
+    }
+}
