@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use configs::{ConfigError, RawConfig, RunConfig};
+use configs::{ConfigError, RawConfig, RunConfig, Train};
 use std::path::Path;
 
 const GOOD: &str = "\
@@ -195,7 +195,10 @@ fn impossible_combinations_name_place_and_remedy() {
         (&["data.workers=0"], "data.workers: expected `auto` or at least 1, found 0"),
         (&["data.prefetch=0"], "data.prefetch: expected at least 1"),
         (&["data.train=[]"], "data.train: expected at least one file"),
-        (&["data.train=['']"], "data.train.0: expected a file, folder or glob, found empty text"),
+        (
+            &["data.train=['']"],
+            "data.train.0: expected a file, folder, glob or URL, found empty text",
+        ),
         (
             &["data.max_bad_fraction=1.5"],
             "data.max_bad_fraction: expected a fraction from 0 to 1, found 1.5",
@@ -335,9 +338,12 @@ fn overrides_keep_their_spelling() {
     assert_eq!(set(&["name=1_000"]).name, "1_000");
     assert_eq!(set(&["name=1e-4"]).name, "1e-4");
     assert_eq!(set(&["name='a b'"]).name, "a b");
-    assert_eq!(set(&["data.train.0=no"]).data.train, ["no"]);
-    assert_eq!(set(&["data.train.1=b=c"]).data.train, ["shards/train", "b=c"]);
-    assert_eq!(set(&["data.train=[a,b]"]).data.train, ["a", "b"]);
+    assert_eq!(set(&["data.train.0=no"]).data.train, Train::Paths(vec!["no".into()]));
+    assert_eq!(
+        set(&["data.train.1=b=c"]).data.train,
+        Train::Paths(vec!["shards/train".into(), "b=c".into()])
+    );
+    assert_eq!(set(&["data.train=[a,b]"]).data.train, Train::Paths(vec!["a".into(), "b".into()]));
     assert_eq!(set(&["optim.lr=1e-4"]).optim.lr, 1e-4);
     assert_eq!(set(&["optim.lr=3"]).optim.lr, 3.0);
     assert_eq!(set(&["batch.micro=null"]).batch.micro, None);

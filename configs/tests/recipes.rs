@@ -53,7 +53,7 @@ fn overridden_keys_resolve_in_every_recipe() {
         assert_eq!((cfg.name.as_str(), cfg.seed, cfg.optim.lr), ("other", 7, 1e-4));
         assert_eq!(cfg.duration, Duration::Steps(5000));
         assert_eq!((cfg.batch.size, cfg.batch.micro), (64, Some(Micro::Count(16))));
-        assert_eq!(cfg.data.train, ["a", "c"]);
+        assert_eq!(cfg.data.train, configs::Train::Paths(vec!["a".into(), "c".into()]));
         assert_eq!(cfg.data.shuffle.streams, configs::Streams::Count(4));
         assert_eq!(cfg.model.freeze.text, configs::FreezeTower::Blocks(2));
     }

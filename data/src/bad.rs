@@ -14,6 +14,8 @@ const MAX_EXAMPLES: usize = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
+    /// The row lies in a damaged part of its shard.
+    UnreadableRow,
     /// The picture is null or has no bytes.
     NoImage,
     /// The picture's bytes are not a whole JPEG, PNG or WebP, or its file cannot be read.
@@ -30,6 +32,7 @@ pub enum Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::UnreadableRow => "unreadable row",
             Self::NoImage => "no image",
             Self::UndecodableImage => "undecodable image",
             Self::OversizedImage => "oversized image",
@@ -48,6 +51,9 @@ pub struct Counts {
     pub bad: BTreeMap<Cause, u64>,
     /// Captions handed out that were cut to the context length.
     pub truncated: u64,
+    /// Rows handed out by source, where there are several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, u64>,
 }
 
 impl Counts {
@@ -57,6 +63,9 @@ impl Counts {
         self.truncated += other.truncated;
         for (cause, rows) in &other.bad {
             *self.bad.entry(*cause).or_default() += rows;
+        }
+        for (source, rows) in &other.sources {
+            *self.sources.entry(source.clone()).or_default() += rows;
         }
     }
 }
@@ -164,6 +173,11 @@ impl Ledger {
         } else if *number == MAX_WARNINGS + 1 {
             self.warnings.push(format!("skipped further rows ({}); now only counted", bad.cause));
         }
+    }
+
+    /// Adds warnings about more than rows.
+    pub fn note(&mut self, warnings: impl IntoIterator<Item = String>) {
+        self.warnings.extend(warnings);
     }
 
     /// The warnings since the last call.

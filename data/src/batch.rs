@@ -1,5 +1,6 @@
 //! What the crate hands out: batches of rows and the names of their samples.
 
+use crate::Pixels;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,10 +27,10 @@ impl fmt::Display for SampleId {
 }
 
 /// One training batch of this rank: B rows in an order that follows from seed and epoch alone.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Batch {
     /// B x size x size x 3, RGB, not normalised.
-    pub pixels: Vec<u8>,
+    pub pixels: Pixels,
     /// Side of the pictures in pixels.
     pub size: usize,
     /// B x length: one caption per row, padded with the pad id.

@@ -52,6 +52,26 @@ pub enum DataError {
         /// The reader's reason.
         reason: String,
     },
+    /// An object store or a web server cannot be read.
+    #[error("`{url}`: {reason}")]
+    Store {
+        /// The object, or the folder of the store.
+        url: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// A shard is another than the one that the run began with.
+    #[error(
+        "shard `{path}` {now}: it has changed since the run began, and the order of rows would \
+         mix the old with the new; bring the old shard back, or start a new run (another `name`, \
+         or --resume never)"
+    )]
+    Changed {
+        /// The file or URL.
+        path: PathBuf,
+        /// What is different about it.
+        now: String,
+    },
     /// A shard lacks a column that the config names.
     #[error("shard `{path}`: no column `{column}` for `{role}`; the columns are: {present}")]
     MissingColumn {
@@ -117,18 +137,6 @@ pub enum DataError {
         /// Batches of an epoch.
         batches: u64,
     },
-    /// Rows of a shard cannot be read.
-    #[error("shard `{path}` row group {group} near row {row}: {reason}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The row group, from 0.
-        group: usize,
-        /// The row of the file, from 0, at which the failing read began.
-        row: u64,
-        /// The reader's reason.
-        reason: String,
-    },
     /// More unusable rows than the config allows.
     #[error(
         "{bad} of {rows} rows are unusable, more than max_bad_fraction = {fraction} allows \
@@ -188,4 +196,14 @@ pub enum DataError {
     /// The data threads have ended, because an error was already reported.
     #[error("the data threads have ended; the error reported before says why")]
     Stopped,
+}
+
+impl DataError {
+    /// Whether one shard is at fault and the others can be read.
+    pub(crate) fn is_of_one_shard(&self) -> bool {
+        matches!(
+            self,
+            Self::NotParquet { .. } | Self::MissingColumn { .. } | Self::ColumnType { .. }
+        )
+    }
 }

@@ -1,18 +1,20 @@
 //! The training loader: an endless sequence of batches whose content and order follow from the
 //! shards, the batch size, the seed and the cursor alone.
 
-use crate::bad::Ledger;
+use crate::bad::{BadRow, Ledger};
 use crate::batch::pad;
-use crate::order::Order;
+use crate::mixture::Mixture;
+use crate::order::{Order, num_streams, streams_of};
 use crate::pipeline::{Emitter, Pipeline, Plan};
-use crate::reader::{KEEP_OPEN_BYTES, Reader};
+use crate::pixels::{Pool, joined};
 use crate::rng::fingerprint;
-use crate::sample::{Recipe, Sample, Slot, WindowRows};
-use crate::shards::Shards;
-use crate::{Batch, Counts, DataError, Preprocessor, Tokenizer};
+use crate::sample::{Recipe, Sample, Slot};
+use crate::stages::{Stage, StageClock, StageTimes};
+use crate::windows::{Slots, Windows};
+use crate::{Batch, Counts, DataError, Preprocessor, Tokenizer, TrainSet};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// This process's part of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +23,13 @@ pub struct Shard {
     pub rank: usize,
     /// Number of processes.
     pub world: usize,
+    /// Processes of this machine, which share its cores.
+    pub local_world: usize,
 }
 
 impl Shard {
     /// All of it: one process.
-    pub const WHOLE: Self = Self { rank: 0, world: 1 };
+    pub const WHOLE: Self = Self { rank: 0, world: 1, local_world: 1 };
 }
 
 /// A position in the training data: the next batch. The same for every rank and any number of
@@ -45,26 +49,29 @@ pub struct Loader {
     batches_per_epoch: u64,
     num_rows: u64,
     fingerprint: u64,
+    /// The names of several sources.
+    sources: Vec<String>,
     ledger: Ledger,
     counts: Counts,
+    clock: Arc<StageClock>,
+    stop: Arc<AtomicBool>,
 }
 
 /// A batch, and what was met on the way to it.
 struct Gathered {
     batch: Batch,
-    bad: Vec<crate::bad::BadRow>,
+    bad: Vec<BadRow>,
     truncated: u64,
+    /// Rows by source.
+    rows: Vec<u64>,
 }
 
 impl Loader {
-    /// Opens the shards of `cfg.train` and starts reading at `from`.
-    ///
-    /// `batch_size` is N, the rows of a global batch; this process gets N / `shard.world` of them.
+    /// Opens the shards of `cfg.train` and starts reading at `from`; [`Loader::over`] a set that
+    /// was just opened.
     ///
     /// # Errors
-    /// Shards that are missing, empty, not Parquet or lack a fitting column; fewer rows than a
-    /// batch; streams, processes and batch size that do not divide one another; a cursor beyond
-    /// the epoch.
+    /// Those of [`TrainSet::open`] and of [`Loader::over`].
     pub fn open(
         cfg: &configs::Data,
         tokenizer: Arc<Tokenizer>,
@@ -74,42 +81,75 @@ impl Loader {
         shard: Shard,
         from: Cursor,
     ) -> Result<Self, DataError> {
+        let set = TrainSet::open(cfg, None)?;
+        Self::over(&set, cfg, tokenizer, picture, batch_size, seed, shard, from)
+    }
+
+    /// Starts reading a training set at `from`.
+    ///
+    /// `batch_size` is N, the rows of a global batch; this process gets N / `shard.world` of them.
+    ///
+    /// # Errors
+    /// Fewer rows than a batch; streams, processes and batch size that do not divide one another;
+    /// a cursor beyond the epoch.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own of where a run is")]
+    pub fn over(
+        set: &TrainSet,
+        cfg: &configs::Data,
+        tokenizer: Arc<Tokenizer>,
+        picture: &Preprocessor,
+        batch_size: usize,
+        seed: u64,
+        shard: Shard,
+        from: Cursor,
+    ) -> Result<Self, DataError> {
         check_augment(&cfg.augment)?;
-        let shards = Arc::new(Shards::open(&cfg.train, &cfg.columns)?);
-        let group_rows: Vec<u64> = shards.groups.iter().map(|group| group.rows).collect();
-        let order =
-            Order::new(group_rows, batch_size, cfg.shuffle.streams, cfg.shuffle.window_rows, seed)?;
-        let settings = [batch_size, order.num_streams(), cfg.shuffle.window_rows];
-        let settings = settings.map(|setting| setting as u64);
-        // In the order of the files: each row group's shard, rows and size.
-        let groups = shards.groups.iter();
-        let groups = groups.flat_map(|g| [g.shard as u64, g.rows, g.stored_bytes]);
-        let fingerprint = fingerprint(groups.chain(settings));
-        let streams = order.streams_of(shard.rank, shard.world)?;
-        let batches_per_epoch = order.batches_per_epoch();
+        let mixture = mixture(set, cfg, batch_size, seed)?;
+        let num_streams = mixture.sources()[0].num_streams();
+        let settings = [batch_size, num_streams, cfg.shuffle.window_rows];
+        let fingerprint = set.fingerprint(settings.map(|setting| setting as u64));
+        let streams = streams_of(num_streams, shard.rank, shard.world)?;
+        let batches_per_epoch = mixture.batches_per_epoch();
         if from.batch > batches_per_epoch {
             return Err(DataError::Cursor { batch: from.batch, batches: batches_per_epoch });
         }
         let cursor = from.wrapped(batches_per_epoch);
-        let num_rows = order.num_rows();
-        let ledger = Ledger::new(cfg.max_bad_fraction, num_rows / shard.world as u64)?;
+        let num_rows = set.num_rows();
+        let mut ledger = Ledger::new(cfg.max_bad_fraction, num_rows / shard.world as u64)?;
+        ledger.note(set.warnings());
 
-        let recipe = Recipe { tokenizer, picture: picture.clone(), augment: cfg.augment, seed };
-        let (size, pad_id) = (recipe.picture.size, recipe.tokenizer.pad_id());
+        let clock = Arc::new(StageClock::default());
+        let (picture, augment) = (picture.clone(), cfg.augment);
+        let (size, pad_id) = (picture.size, tokenizer.pad_id());
+        let recipe = Recipe { tokenizer, picture, augment, seed, clock: clock.clone() };
+        let slots = Slots::new(Arc::new(mixture), streams, cursor);
+        let windows = Windows::start(set, slots.clone(), &clock)?;
+        let pool = Arc::new(Pool::default());
+        let (home, gather_clock) = (pool.clone(), clock.clone());
+        let num_sources = set.sources.len();
         let pipeline = Pipeline::start(
-            Plan { workers: cfg.workers, ahead: cfg.prefetch },
-            move |out| read(&shards, &order, streams, cursor, out),
-            move |slot: Slot| recipe.fill(&slot),
-            move |samples| gather(samples, size, pad_id),
+            Plan { workers: cfg.workers, share: shard.local_world, ahead: cfg.prefetch },
+            move |out| assemble(windows, slots, &pool, size, out),
+            move |slot: Slot| recipe.fill(slot),
+            move |samples| {
+                gather_clock
+                    .time(Stage::Gather, || gather(samples, size, pad_id, num_sources, &home))
+            },
         )?;
+        let names = set.sources.iter().map(|source| source.name.clone());
+        let names: Vec<String> = if num_sources > 1 { names.collect() } else { vec![] };
+        let zeros = names.iter().map(|name| (name.clone(), 0)).collect();
         Ok(Self {
             pipeline,
             cursor,
             batches_per_epoch,
             num_rows,
             fingerprint,
+            sources: names,
             ledger,
-            counts: Counts::default(),
+            counts: Counts { sources: zeros, ..Counts::default() },
+            clock,
+            stop: set.stop.clone(),
         })
     }
 
@@ -120,12 +160,15 @@ impl Loader {
     /// error the loader gives only [`DataError::Stopped`].
     #[expect(clippy::should_implement_trait, reason = "an endless, fallible sequence")]
     pub fn next(&mut self) -> Result<Batch, DataError> {
-        let Gathered { batch, bad, truncated } =
+        let Gathered { batch, bad, truncated, rows } =
             self.pipeline.next().unwrap_or(Err(DataError::Stopped))?;
         for row in &bad {
             self.ledger.add(row, &mut self.counts)?;
         }
         self.counts.rows += batch.len() as u64;
+        for (name, rows) in self.sources.iter().zip(rows) {
+            *self.counts.sources.entry(name.clone()).or_default() += rows;
+        }
         self.counts.truncated += truncated;
         self.cursor.batch += 1;
         if self.cursor.batch == self.batches_per_epoch {
@@ -155,14 +198,19 @@ impl Loader {
         self.counts.clone()
     }
 
+    /// Where the data threads have spent their time since opening.
+    pub fn stage_times(&self) -> StageTimes {
+        self.clock.times()
+    }
+
     /// Warnings about skipped rows since the last call, few per cause.
     pub fn drain_warnings(&mut self) -> Vec<String> {
         self.ledger.drain_warnings()
     }
 
     /// A hash of what the sequence depends on besides the seed: the row groups' rows and sizes in
-    /// file order, so that rewritten shards are noticed, the batch size, the streams and the
-    /// window. A cursor continues the same sequence only where this is equal.
+    /// file order, so that rewritten shards are noticed, the sources' weights, the batch size, the
+    /// streams and the window. A cursor continues the same sequence only where this is equal.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
@@ -170,99 +218,95 @@ impl Loader {
 
 impl Cursor {
     /// The end of an epoch is the start of the next.
-    fn wrapped(self, batches: u64) -> Self {
+    pub(crate) fn wrapped(self, batches: u64) -> Self {
         if self.batch < batches { self } else { Self { epoch: self.epoch + 1, batch: 0 } }
     }
 }
 
-/// Reads this rank's streams side by side and sends a group of slots per batch, for ever.
-fn read(
-    shards: &Arc<Shards>,
-    order: &Order,
-    streams: Range<usize>,
-    from: Cursor,
-    out: &mut Emitter<Slot>,
-) -> Result<(), DataError> {
-    let mut cursor = from;
-    let share = order.share();
-    loop {
-        let epoch = order.epoch(cursor.epoch);
-        let mut readers: Vec<_> = streams
-            .clone()
-            .map(|stream| {
-                (
-                    stream,
-                    Reader::new(shards.clone(), KEEP_OPEN_BYTES),
-                    None::<(u64, Arc<WindowRows>)>,
-                )
-            })
-            .collect();
-        while cursor.batch < order.batches_per_epoch() {
-            if !out.wait() {
-                return Ok(());
-            }
-            let mut slots = Vec::with_capacity(readers.len() * share as usize);
-            for (stream, reader, loaded) in &mut readers {
-                for j in 0..share {
-                    let position = cursor.batch * share + j;
-                    let window = epoch.window(*stream, position);
-                    let rows = match loaded {
-                        Some((first, rows)) if *first == window.first => rows.clone(),
-                        _ => {
-                            *loaded = None;
-                            let mut rows = Vec::with_capacity(window.rows as usize);
-                            for segment in epoch.segments(&window) {
-                                reader.read(segment, |row| rows.push(row))?;
-                            }
-                            let order = epoch.permutation(&window);
-                            let rows = Arc::new(WindowRows { rows, order });
-                            *loaded = Some((window.first, rows.clone()));
-                            rows
-                        }
-                    };
-                    slots.push(Slot {
-                        window: rows,
-                        index: (position - window.first) as usize,
-                        epoch: cursor.epoch,
-                        number: (cursor.batch * order.num_streams() as u64 + *stream as u64)
-                            * share
-                            + j,
-                    });
-                }
-            }
-            out.send(slots);
-            cursor.batch += 1;
-        }
-        cursor = cursor.wrapped(order.batches_per_epoch());
+impl Drop for Loader {
+    fn drop(&mut self) {
+        // Requests that are under way are not waited for.
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 
-fn gather(samples: Vec<Sample>, size: usize, pad_id: i64) -> Gathered {
+/// The order of all sources of a set.
+fn mixture(
+    set: &TrainSet,
+    cfg: &configs::Data,
+    batch_size: usize,
+    seed: u64,
+) -> Result<Mixture, DataError> {
+    let num_streams = num_streams(cfg.shuffle.streams, batch_size)?;
+    let orders = set.sources.iter().enumerate().map(|(i, source)| {
+        let group_rows = source.shards.groups.iter().map(|group| group.rows).collect();
+        let seed = TrainSet::seed(seed, i);
+        Order::new(group_rows, num_streams, cfg.shuffle.window_rows, seed)
+    });
+    let orders = orders.collect::<Result<Vec<_>, _>>()?;
+    let weights: Vec<f64> = set.sources.iter().map(|source| source.weight).collect();
+    Mixture::new(orders, &weights, batch_size, seed)
+}
+
+/// Sends a group of slots per batch, for ever, as soon as their windows are read.
+fn assemble(
+    mut windows: Windows,
+    mut slots: Slots,
+    pool: &Pool,
+    size: usize,
+    out: &mut Emitter<Slot>,
+) -> Result<(), DataError> {
+    while out.wait() {
+        let (epoch, planned) = slots.next_batch();
+        let parts = pool.slots(planned.len(), size * size * 3);
+        let group = planned.iter().zip(parts).map(|(slot, pixels)| {
+            let window = windows.rows(slot)?;
+            let (index, number, source) = (slot.index, slot.number, slot.source);
+            Ok(Slot { window, index, epoch, number, source, pixels })
+        });
+        out.send(group.collect::<Result<_, DataError>>()?);
+    }
+    Ok(())
+}
+
+fn gather(
+    samples: Vec<Sample>,
+    size: usize,
+    pad_id: i64,
+    num_sources: usize,
+    home: &Arc<Pool>,
+) -> Gathered {
     let (token_ids, length) = pad(samples.iter().map(|s| s.text.ids.as_slice()), pad_id);
     let truncated = samples.iter().filter(|s| s.text.truncated).count() as u64;
-    let mut batch = Batch {
-        pixels: Vec::with_capacity(samples.len() * size * size * 3),
+    let num_rows = samples.len();
+    let (mut products, mut weights) = (Vec::with_capacity(num_rows), Vec::with_capacity(num_rows));
+    let (mut captions, mut numbers) = (Vec::with_capacity(num_rows), Vec::with_capacity(num_rows));
+    let (mut ids, mut parts) = (Vec::with_capacity(num_rows), Vec::with_capacity(num_rows));
+    let (mut all_bad, mut rows) = (Vec::new(), vec![0; num_sources]);
+    let epoch = samples.first().map_or(0, |sample| sample.epoch);
+    for Sample { pixels, text, weight, product, id, number, source, bad, .. } in samples {
+        captions.push(fingerprint(text.ids.iter().map(|id| id.cast_unsigned())));
+        parts.push(pixels);
+        products.push(product);
+        weights.push(weight);
+        numbers.push(number);
+        ids.push(id);
+        rows[source] += 1;
+        all_bad.extend(bad);
+    }
+    let batch = Batch {
+        pixels: joined(parts, home),
         size,
         token_ids,
         length,
-        products: Vec::with_capacity(samples.len()),
-        captions: Vec::with_capacity(samples.len()),
-        weights: Vec::with_capacity(samples.len()),
-        numbers: Vec::with_capacity(samples.len()),
-        epoch: samples.first().map_or(0, |sample| sample.epoch),
-        samples: Vec::with_capacity(samples.len()),
+        products,
+        captions,
+        weights,
+        samples: ids,
+        numbers,
+        epoch,
     };
-    let mut all_bad = Vec::new();
-    for Sample { pixels, text, weight, product, id, number, bad, .. } in samples {
-        batch.captions.push(fingerprint(text.ids.iter().map(|id| id.cast_unsigned())));
-        batch.numbers.push(number);
-        batch.pixels.extend_from_slice(&pixels);
-        batch.products.push(product);
-        batch.weights.push(weight);
-        batch.samples.push(id);
-        all_bad.extend(bad);
-    }
-    Gathered { batch, bad: all_bad, truncated }
+    Gathered { batch, bad: all_bad, truncated, rows }
 }
 
 /// Refuses augmentation that no crop can satisfy.

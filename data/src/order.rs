@@ -7,11 +7,11 @@
 //! 2. rotated by epoch        ..A E C B D..        read from a random row on, as a ring
 //! 3. cut into S streams      [ s0 | s1 | s2 | s3 ]  floor(R/S) rows each
 //! 4. windows per stream      s0 = [w0 |  w1   |  w2   | w3]   each permuted in itself
-//! 5. global batch b          share = N/S rows at stream positions [b*share, (b+1)*share),
-//!                            stream-major
+//! 5. global batch b          N/S rows at stream positions [b*N/S, (b+1)*N/S), stream-major
 //! ```
 //!
-//! An epoch has floor(floor(R/S)/share) batches. The rest of each stream and the R mod S rows
+//! An epoch has floor(floor(R/S)/(N/S)) batches (`mixture.rs` has several sources). The rest of
+//! each stream and the R mod S rows
 //! after the last stream are left out of that epoch; steps 1, 2 and 4 make them others in the
 //! next. The first window of a stream is cut short by a random length, so that the streams of
 //! a batch do not all start to read a new window at once. No window is shorter than half of
@@ -22,15 +22,15 @@
 use crate::DataError;
 use crate::rng::{Purpose, Rng};
 use configs::Streams;
+use std::sync::Arc;
 
 /// The order of all epochs.
 #[derive(Clone, Debug)]
 pub struct Order {
     seed: u64,
-    group_rows: Vec<u64>,
+    group_rows: Arc<[u64]>,
     num_rows: u64,
     num_streams: usize,
-    share: u64,
     stream_rows: u64,
     window_rows: u64,
 }
@@ -58,45 +58,35 @@ pub struct Window {
 }
 
 impl Order {
-    /// The order for row groups of `group_rows` rows each and global batches of `batch_size`.
+    /// The order for row groups of `group_rows` rows each, cut into `num_streams` streams.
     ///
     /// # Errors
-    /// Fewer rows than a batch; streams that do not divide the batch; a window of no rows.
+    /// Fewer rows than streams; no streams; a window of no rows.
     pub fn new(
         group_rows: Vec<u64>,
-        batch_size: usize,
-        streams: Streams,
+        num_streams: usize,
         window_rows: usize,
         seed: u64,
     ) -> Result<Self, DataError> {
-        let config = |field, expected: &str, found: String| DataError::Config {
-            field,
-            expected: expected.into(),
-            found,
-        };
-        if batch_size == 0 {
-            return Err(config("batch size", "at least 1", "0".into()));
+        let num_rows: u64 = group_rows.iter().sum();
+        let (fields, rows) = (["data.shuffle.window_rows", "data.shuffle.streams"], num_rows);
+        for (field, number) in fields.into_iter().zip([window_rows, num_streams]) {
+            if number == 0 {
+                let expected = "at least 1".into();
+                return Err(DataError::Config { field, expected, found: "0".into() });
+            }
         }
-        if window_rows == 0 {
-            return Err(config("data.shuffle.window_rows", "at least 1", "0".into()));
+        if num_rows < num_streams as u64 {
+            return Err(DataError::FewRows { rows, batch_size: num_streams });
         }
-        let num_streams = streams.number(batch_size);
-        if num_streams == 0 || !batch_size.is_multiple_of(num_streams) {
-            let expected = format!("a divisor of the batch size ({batch_size})");
-            return Err(config("data.shuffle.streams", &expected, num_streams.to_string()));
-        }
-        let num_rows = group_rows.iter().sum();
-        if num_rows < batch_size as u64 {
-            return Err(DataError::FewRows { rows: num_rows, batch_size });
-        }
+        let (stream_rows, window_rows) = (num_rows / num_streams as u64, window_rows as u64);
         Ok(Self {
             seed,
-            group_rows,
+            group_rows: group_rows.into(),
             num_rows,
             num_streams,
-            share: (batch_size / num_streams) as u64,
-            stream_rows: num_rows / num_streams as u64,
-            window_rows: window_rows as u64,
+            stream_rows,
+            window_rows,
         })
     }
 
@@ -110,49 +100,13 @@ impl Order {
         self.num_streams
     }
 
-    /// Rows that a global batch takes from every stream.
-    pub fn share(&self) -> u64 {
-        self.share
-    }
-
-    /// Full batches in an epoch, at least 1.
-    pub fn batches_per_epoch(&self) -> u64 {
-        self.stream_rows / self.share
-    }
-
-    /// The streams that `rank` of `world` reads.
-    ///
-    /// # Errors
-    /// `world` does not divide the number of streams, or `rank` is not below `world`.
-    pub fn streams_of(
-        &self,
-        rank: usize,
-        world: usize,
-    ) -> Result<std::ops::Range<usize>, DataError> {
-        if world == 0 || !self.num_streams.is_multiple_of(world) {
-            return Err(DataError::Config {
-                field: "number of processes",
-                expected: format!(
-                    "a divisor of the number of streams ({}); set data.shuffle.streams or the \
-                     batch size to a multiple of the number of processes",
-                    self.num_streams
-                ),
-                found: world.to_string(),
-            });
-        }
-        if rank >= world {
-            return Err(DataError::Config {
-                field: "rank",
-                expected: format!("below the number of processes ({world})"),
-                found: rank.to_string(),
-            });
-        }
-        let each = self.num_streams / world;
-        Ok(rank * each..(rank + 1) * each)
+    /// Rows of each stream, at least 1.
+    pub fn stream_rows(&self) -> u64 {
+        self.stream_rows
     }
 
     /// The order of one epoch.
-    pub fn epoch(&self, epoch: u64) -> EpochOrder<'_> {
+    pub fn epoch(&self, epoch: u64) -> EpochOrder {
         let groups = Rng::new(Purpose::Groups, &[self.seed, epoch])
             .permutation(self.group_rows.len())
             .into_iter()
@@ -167,14 +121,63 @@ impl Order {
             })
             .collect();
         let rotation = Rng::new(Purpose::Rotation, &[self.seed, epoch]).below(self.num_rows);
-        EpochOrder { order: self, epoch, groups, ends, rotation }
+        EpochOrder { order: self.clone(), epoch, groups, ends, rotation }
     }
+}
+
+/// How many streams global batches of `batch_size` are read from.
+///
+/// # Errors
+/// Streams that do not divide the batch.
+pub fn num_streams(streams: Streams, batch_size: usize) -> Result<usize, DataError> {
+    let number = streams.number(batch_size);
+    if batch_size > 0 && number > 0 && batch_size.is_multiple_of(number) {
+        return Ok(number);
+    }
+    let (field, expected, found) = match batch_size {
+        0 => ("batch size", "at least 1".into(), batch_size),
+        _ => {
+            ("data.shuffle.streams", format!("a divisor of the batch size ({batch_size})"), number)
+        }
+    };
+    Err(DataError::Config { field, expected, found: found.to_string() })
+}
+
+/// The streams that `rank` of `world` reads, of `num_streams`.
+///
+/// # Errors
+/// `world` does not divide the number of streams, or `rank` is not below `world`.
+pub fn streams_of(
+    num_streams: usize,
+    rank: usize,
+    world: usize,
+) -> Result<std::ops::Range<usize>, DataError> {
+    if world == 0 || !num_streams.is_multiple_of(world) {
+        return Err(DataError::Config {
+            field: "number of processes",
+            expected: format!(
+                "a divisor of the number of streams ({}); set data.shuffle.streams or the \
+                 batch size to a multiple of the number of processes",
+                num_streams
+            ),
+            found: world.to_string(),
+        });
+    }
+    if rank >= world {
+        return Err(DataError::Config {
+            field: "rank",
+            expected: format!("below the number of processes ({world})"),
+            found: rank.to_string(),
+        });
+    }
+    let each = num_streams / world;
+    Ok(rank * each..(rank + 1) * each)
 }
 
 /// The order of one epoch.
 #[derive(Clone, Debug)]
-pub struct EpochOrder<'a> {
-    order: &'a Order,
+pub struct EpochOrder {
+    order: Order,
     epoch: u64,
     /// Row groups that hold rows, permuted.
     groups: Vec<usize>,
@@ -184,10 +187,10 @@ pub struct EpochOrder<'a> {
     rotation: u64,
 }
 
-impl EpochOrder<'_> {
+impl EpochOrder {
     /// The window that holds a position of a stream. `position` must lie in the stream.
     pub fn window(&self, stream: usize, position: u64) -> Window {
-        let Order { stream_rows, window_rows, seed, .. } = *self.order;
+        let Order { stream_rows, window_rows, seed, .. } = self.order;
         if stream_rows <= window_rows {
             return Window { stream, first: 0, rows: stream_rows };
         }
@@ -206,6 +209,12 @@ impl EpochOrder<'_> {
         let first = start(index);
         let end = if index == after_first { stream_rows } else { start(index + 1) };
         Window { stream, first, rows: end - first }
+    }
+
+    /// The window that follows in the stream; after the last, the first.
+    pub fn window_after(&self, window: &Window) -> Window {
+        let after = (window.first + window.rows) % self.order.stream_rows;
+        self.window(window.stream, after)
     }
 
     /// Where each slot of a window takes its row from: slot `i` holds the window's row

@@ -76,8 +76,10 @@ impl<J> Emitter<J> {
 
 /// How a pipeline runs.
 pub(crate) struct Plan {
-    /// Worker threads.
+    /// Worker threads; `auto` is this process's share of the cores.
     pub workers: Workers,
+    /// Processes that share the machine's cores.
+    pub share: usize,
     /// Groups under way or waiting to be taken, at least 1.
     pub ahead: usize,
 }
@@ -96,7 +98,10 @@ impl<T: Send + 'static> Pipeline<T> {
         R: Send + 'static,
     {
         let num_workers = match plan.workers {
-            Workers::Auto => std::thread::available_parallelism().map_or(1, usize::from),
+            Workers::Auto => {
+                let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                (cores / plan.share.max(1)).max(1)
+            }
             Workers::Count(0) => {
                 let expected = "`auto` or at least 1".into();
                 return Err(DataError::Config {
@@ -273,7 +278,7 @@ mod tests {
     use std::time::Duration;
 
     fn plan(workers: usize, ahead: usize) -> Plan {
-        Plan { workers: Workers::Count(workers), ahead }
+        Plan { workers: Workers::Count(workers), share: 1, ahead }
     }
 
     fn squares(

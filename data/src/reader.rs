@@ -1,25 +1,33 @@
-//! Rows as they lie in the shards: read one after the other, few at a time, only the columns
-//! that the roles need. Pictures stay encoded.
+//! Rows read one after the other, few at a time, only the columns that the roles need.
 
 use crate::DataError;
 use crate::order::Segment;
-use crate::row::{self, Place, RawRow};
-use crate::shards::{Group, Shards};
+use crate::pipeline::panic_message;
+use crate::row::{self, Place, RawImage, RawRow};
+use crate::shards::{Group, Opened, ShardFile, Shards};
+use crate::source::Handle;
+use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use std::collections::VecDeque;
-use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// Rows decoded from Parquet at once. Small, so that memory follows the windows and not the row
-/// groups, and so that no Arrow array of pictures comes near its limit of 2 GiB.
-const ROWS_AT_ONCE: usize = 64;
+/// The most rows decoded from Parquet at once.
+const MAX_ROWS_AT_ONCE: u64 = 64;
+/// The bytes decoded at once, as far as the row group's mean row tells: memory follows the windows
+/// and not the row groups, and no Arrow array of pictures comes near its limit of 2 GiB.
+const BYTES_AT_ONCE: u64 = 16 << 20;
 
 /// The greatest decoded size of a row group that a stream keeps open between its windows.
 ///
 /// An open row group holds a page of every column, and writers differ a thousandfold in page
 /// size (pyarrow puts 1,024 pictures in one). So a larger row group is closed after each window
 /// and opened again at the next: a page is then read more than once, but memory stays bounded.
+/// Over a network a row group without a page index stays open all the same, for finding a place
+/// in its middle takes reading up to there.
 pub(crate) const KEEP_OPEN_BYTES: u64 = 1 << 20;
+/// The stored size of a row group that is fetched in one piece over a network.
+const FETCH_WHOLE_BYTES: u64 = 16 << 20;
 
 /// Reads segments of row groups.
 pub(crate) struct Reader {
@@ -35,6 +43,16 @@ struct OpenGroup {
     next: u64,
     batches: ParquetRecordBatchReader,
     rows: VecDeque<RawRow>,
+    handle: Handle,
+    keep: bool,
+}
+
+/// Why rows were not read.
+enum Fault {
+    /// For what the bytes of these rows say.
+    Damage(String),
+    /// For another reason: nothing can be read.
+    Other(DataError),
 }
 
 impl Reader {
@@ -43,12 +61,47 @@ impl Reader {
         Self { shards, keep_bytes, open: None }
     }
 
-    /// Reads the rows of a segment, `each` called with one after the other.
+    /// Reads the rows of a segment, `each` called with one after the other. Rows that a damaged
+    /// page hides come as such.
     pub fn read(
         &mut self,
         segment: Segment,
         mut each: impl FnMut(RawRow),
     ) -> Result<(), DataError> {
+        let end = segment.first + segment.rows;
+        let mut at = segment.first;
+        while at < end {
+            let left = Segment { first: at, rows: end - at, ..segment };
+            let fault = match self.read_on(left, &mut at, &mut each) {
+                Ok(()) => return Ok(()),
+                Err(Fault::Other(error)) => return Err(error),
+                Err(Fault::Damage(reason)) => reason,
+            };
+            // The rows decoded together fail together: one by one, the good ones come through.
+            let group = self.shards.groups[segment.group];
+            let together = at..end.min(at + rows_at_once(group));
+            for row in together {
+                let one = Segment { first: row, rows: 1, ..segment };
+                match self.read_on(one, &mut at, &mut each) {
+                    Ok(()) => {}
+                    Err(Fault::Other(error)) => return Err(error),
+                    Err(Fault::Damage(_)) => {
+                        each(self.damaged(group, row, &fault));
+                        at = row + 1;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads rows until the segment ends or damage is met; `at` moves with them.
+    fn read_on(
+        &mut self,
+        segment: Segment,
+        at: &mut u64,
+        each: &mut impl FnMut(RawRow),
+    ) -> Result<(), Fault> {
         let group = self.shards.groups[segment.group];
         let fits = |open: &OpenGroup| open.group == segment.group && open.next == segment.first;
         let mut open = match self.open.take().filter(fits) {
@@ -57,68 +110,134 @@ impl Reader {
         };
         for _ in 0..segment.rows {
             while open.rows.is_empty() {
-                let at = group.first_row + open.next;
-                let batch = match open.batches.next() {
-                    Some(Ok(batch)) => batch,
-                    Some(Err(error)) => return Err(self.fault(group, at, error.to_string())),
-                    None => {
-                        let reason = "the row group ends before its stated number of rows";
-                        return Err(self.fault(group, at, reason.into()));
-                    }
-                };
+                let batch = next_batch(&mut open)?;
+                let first_row = group.first_row + open.next;
                 let file = &self.shards.files[group.shard];
-                let place =
-                    Place { shard: &file.path, first_row: at, first_number: file.first_row + at };
-                open.rows.extend(row::rows(&batch, &self.shards.roles, &place));
+                let first_number = file.first_row + first_row;
+                let place = Place { shard: file.path(), first_row, first_number };
+                let mut rows = row::rows(&batch, &self.shards.roles, &place);
+                if file.object.is_remote() {
+                    rows.iter_mut().try_for_each(|row| self.fetch_beside(file, row))?;
+                }
+                open.rows.extend(rows);
             }
             if let Some(row) = open.rows.pop_front() {
                 open.next += 1;
+                *at += 1;
                 each(row);
             }
         }
-        if open.next < group.rows && self.keeps(group) {
+        if open.next < group.rows && open.keep {
             self.open = Some(open);
         }
         Ok(())
     }
 
-    fn keeps(&self, group: Group) -> bool {
-        group.bytes <= self.keep_bytes
-    }
-
-    fn open_group(&self, segment: Segment, group: Group) -> Result<OpenGroup, DataError> {
+    fn open_group(&self, segment: Segment, group: Group) -> Result<OpenGroup, Fault> {
         let Segment { group: index, first, rows } = segment;
         let file = &self.shards.files[group.shard];
-        let handle = File::open(&file.path)
-            .map_err(|source| DataError::Io { path: file.path.to_path_buf(), source })?;
-        let builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(handle, file.metadata.clone())
-                .with_row_groups(vec![group.index])
-                .with_projection(file.projection.clone())
-                .with_batch_size(ROWS_AT_ONCE);
-        // Pages before `first` are skipped without being decompressed.
+        let opened = self.shards.opened(group.shard).map_err(Fault::Other)?;
+        let handle = file.object.open(&self.shards.access).map_err(Fault::Other)?;
+        let remote = file.object.is_remote();
+        let keep = group.bytes <= self.keep_bytes || (remote && !opened.indexed);
+        if remote {
+            prefetch(&handle, &opened, segment, group).map_err(Fault::Other)?;
+        }
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+            handle.clone(),
+            opened.metadata.clone(),
+        );
         let at = |row: u64| usize::try_from(row).unwrap_or(usize::MAX);
+        let builder = builder
+            .with_row_groups(vec![group.index])
+            .with_projection(opened.projection.clone())
+            .with_batch_size(at(rows_at_once(group).min(rows)));
+        // Pages before `first` are skipped without being decompressed.
         let builder = if first == 0 { builder } else { builder.with_offset(at(first)) };
-        let builder = if self.keeps(group) { builder } else { builder.with_limit(at(rows)) };
-        let batches = builder
-            .build()
-            .map_err(|error| self.fault(group, group.first_row + first, error.to_string()))?;
-        Ok(OpenGroup { group: index, next: first, batches, rows: VecDeque::new() })
+        let builder = if keep { builder } else { builder.with_limit(at(rows)) };
+        let built = catch_unwind(AssertUnwindSafe(|| builder.build()));
+        let batches = understood(built, &handle)?;
+        Ok(OpenGroup { group: index, next: first, batches, rows: VecDeque::new(), handle, keep })
     }
 
-    fn fault(&self, group: Group, row: u64, reason: String) -> DataError {
-        let path = self.shards.files[group.shard].path.to_path_buf();
-        DataError::Read { path, group: group.index, row, reason }
+    /// Fetches a picture that lies in a file of its own beside a remote shard. One that is not
+    /// there stays as it is, to be counted with its name.
+    fn fetch_beside(&self, file: &ShardFile, row: &mut RawRow) -> Result<(), Fault> {
+        let RawImage::File(path) = &row.image else { return Ok(()) };
+        let folder = file.path().parent();
+        let Some(name) = folder.and_then(|folder| path.strip_prefix(folder).ok()) else {
+            return Ok(());
+        };
+        let found = file.object.sibling(&name.to_string_lossy()).map_err(Fault::Other)?;
+        if let Some(object) = found {
+            let handle = object.open(&self.shards.access).map_err(Fault::Other)?;
+            let bytes = handle.read(0..object.size).map_err(Fault::Other)?;
+            row.image = RawImage::Bytes(bytes.into());
+        }
+        Ok(())
+    }
+
+    /// A row that cannot be read.
+    fn damaged(&self, group: Group, row: u64, reason: &str) -> RawRow {
+        let file = &self.shards.files[group.shard];
+        let row = group.first_row + row;
+        let reason = format!("row group {}: {reason}", group.index);
+        RawRow::unreadable(file.path().clone(), row, file.first_row + row, reason)
+    }
+}
+
+/// Rows of a group that are decoded at once.
+fn rows_at_once(group: Group) -> u64 {
+    let row_bytes = group.bytes.checked_div(group.rows).unwrap_or(0).max(1);
+    (BYTES_AT_ONCE / row_bytes).clamp(1, MAX_ROWS_AT_ONCE)
+}
+
+/// Fetches what is about to be read in as few requests as memory allows.
+fn prefetch(
+    handle: &Handle,
+    opened: &Opened,
+    segment: Segment,
+    group: Group,
+) -> Result<(), DataError> {
+    if opened.indexed {
+        handle.prefetch(&opened.byte_ranges(group.index, segment.first, segment.rows))
+    } else if group.stored_bytes <= FETCH_WHOLE_BYTES {
+        handle.prefetch(&opened.byte_ranges(group.index, 0, group.rows))
+    } else {
+        Ok(())
+    }
+}
+
+fn next_batch(open: &mut OpenGroup) -> Result<RecordBatch, Fault> {
+    let next = catch_unwind(AssertUnwindSafe(|| open.batches.next().transpose()));
+    let ended = || "the row group ends before its stated number of rows".to_owned();
+    understood(next, &open.handle)?.ok_or_else(|| Fault::Damage(ended()))
+}
+
+/// Tells damaged bytes, on which parquet's reader may also panic, from bytes that did not come.
+fn understood<T, E: std::fmt::Display>(
+    outcome: std::thread::Result<Result<T, E>>,
+    handle: &Handle,
+) -> Result<T, Fault> {
+    if let Some(error) = handle.failure() {
+        return Err(Fault::Other(error));
+    }
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Fault::Damage(error.to_string())),
+        Err(panic) => Err(Fault::Damage(panic_message(&*panic))),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::RawImage;
+    use crate::shards::Memo;
+    use crate::source::Access;
     use arrow_array::{BinaryArray, Int32Array, RecordBatch, StringArray};
     use parquet::arrow::ArrowWriter;
     use parquet::file::properties::WriterProperties;
+    use std::fs::File;
     use std::path::Path;
 
     /// A shard of 200 rows in row groups of 90, with pages of 7 rows.
@@ -142,7 +261,8 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         let paths = [path.to_str().unwrap().to_string()];
-        Arc::new(Shards::open(&paths, &configs::Columns::default()).unwrap())
+        let (columns, memo) = (configs::Columns::default(), Memo::default());
+        Arc::new(Shards::open(&paths, &columns, Access::default(), &memo, 0.0).unwrap())
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Purpose {
     Sample = 5,
     /// The patches of a picture that the image tower sees.
     Patches = 6,
+    /// Where a stream begins in the pattern of a mixture.
+    Mixture = 8,
 }
 
 /// A keyed sequence of random numbers.

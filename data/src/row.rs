@@ -30,6 +30,22 @@ pub(crate) struct RawRow {
     pub id: SampleId,
     /// The row's number in the whole data set.
     pub number: u64,
+    /// Why the row could not be read, if it could not: then nothing else is known of it.
+    pub unreadable: Option<String>,
+}
+
+impl RawRow {
+    /// A row that could not be read.
+    pub fn unreadable(shard: Arc<Path>, row: u64, number: u64, reason: String) -> Self {
+        Self {
+            image: RawImage::None,
+            captions: vec![],
+            weight: None,
+            id: SampleId { shard, row, product: None },
+            number,
+            unreadable: Some(reason),
+        }
+    }
 }
 
 /// Where a record batch's first row stands.
@@ -75,6 +91,7 @@ pub(crate) fn rows(batch: &RecordBatch, roles: &Roles, place: &Place) -> Vec<Raw
                 },
                 id,
                 number: place.first_number + i as u64,
+                unreadable: None,
             }
         })
         .collect()

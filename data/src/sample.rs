@@ -3,10 +3,12 @@
 
 use crate::bad::{BadRow, Cause};
 use crate::batch::SampleId;
-use crate::picture::{self, Picture, PictureError};
+use crate::picture::{Picture, PictureError};
 use crate::rng::{Purpose, Rng, hash};
 use crate::row::{RawImage, RawRow};
+use crate::stages::{Stage, StageClock};
 use crate::{DataError, Encoded, Preprocessor, Tokenizer};
+use bytes::BytesMut;
 use configs::Augment;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,12 +19,15 @@ pub(crate) struct Recipe {
     pub picture: Preprocessor,
     pub augment: Augment,
     pub seed: u64,
+    pub clock: Arc<StageClock>,
 }
 
 /// The rows of a shuffle window, and the order in which slots take them.
 pub(crate) struct WindowRows {
     pub rows: Vec<RawRow>,
     pub order: Vec<usize>,
+    /// The window's own rows, where none of them can be used; `rows` are then another's.
+    pub lost: Vec<RawRow>,
 }
 
 /// One slot of a training batch.
@@ -34,18 +39,23 @@ pub(crate) struct Slot {
     pub epoch: u64,
     /// Number of the sample in the epoch, over all ranks.
     pub number: u64,
+    /// The source that the window belongs to.
+    pub source: usize,
+    /// Where the pixels go: size x size x 3.
+    pub pixels: BytesMut,
 }
 
 /// A finished sample.
 pub(crate) struct Sample {
-    pub pixels: Vec<u8>,
+    pub pixels: BytesMut,
     pub text: Encoded,
     pub weight: f32,
     pub product: u64,
     pub id: SampleId,
-    /// [`Slot::number`] and [`Slot::epoch`].
+    /// [`Slot::number`], [`Slot::epoch`] and [`Slot::source`].
     pub number: u64,
     pub epoch: u64,
+    pub source: usize,
     /// Unusable rows met before a usable one.
     pub bad: Vec<BadRow>,
 }
@@ -53,17 +63,24 @@ pub(crate) struct Sample {
 impl Recipe {
     /// Fills a slot from its row, or, when that is unusable, from the next usable row of the
     /// window's order. Crop, flip and caption follow from (seed, epoch, number) alone.
-    pub fn fill(&self, slot: &Slot) -> Result<Sample, DataError> {
-        let WindowRows { rows, order } = slot.window.as_ref();
+    pub fn fill(&self, slot: Slot) -> Result<Sample, DataError> {
+        let Slot { window, index, epoch, number, source, mut pixels } = slot;
+        let WindowRows { rows, order, lost } = window.as_ref();
         let mut bad = Vec::new();
+        let own = || Rng::new(Purpose::Sample, &[self.seed, epoch, number]);
+        if let Some(row) = lost.get(index)
+            && let Err((cause, detail)) = self.make(row, &mut own(), &mut pixels)
+        {
+            bad.push(BadRow { cause, detail, id: row.id.clone(), row: row.number });
+        }
         for step in 0..order.len() {
-            let row = &rows[order[(slot.index + step) % order.len()]];
-            let mut rng = Rng::new(Purpose::Sample, &[self.seed, slot.epoch, slot.number]);
-            match self.make(row, &mut rng) {
-                Ok((weight, text, pixels)) => {
+            let row = &rows[order[(index + step) % order.len()]];
+            match self.make(row, &mut own(), &mut pixels) {
+                Ok((weight, text)) => {
                     let (product, id) = (product_hash(&row.id), row.id.clone());
-                    let (number, epoch) = (slot.number, slot.epoch);
-                    return Ok(Sample { pixels, text, weight, product, id, number, epoch, bad });
+                    let sample =
+                        Sample { pixels, text, weight, product, id, number, epoch, source, bad };
+                    return Ok(sample);
                 }
                 Err((cause, detail)) => {
                     bad.push(BadRow { cause, detail, id: row.id.clone(), row: row.number });
@@ -74,18 +91,35 @@ impl Recipe {
         Err(DataError::NoUsableRow { rows: rows.len(), example })
     }
 
-    fn make(&self, row: &RawRow, rng: &mut Rng) -> Result<(f32, Encoded, Vec<u8>), Unusable> {
+    fn make(
+        &self,
+        row: &RawRow,
+        rng: &mut Rng,
+        pixels: &mut [u8],
+    ) -> Result<(f32, Encoded), Unusable> {
+        usable_row(row)?;
         let weight = usable_weight(row.weight)?;
         let captions = usable_captions(&row.captions);
         if captions.is_empty() {
             return Err((Cause::NoCaption, String::new()));
         }
         let caption = captions[rng.below(captions.len() as u64) as usize];
-        let text = self.tokenizer.encode(caption).map_err(|e| (Cause::NoCaption, e.to_string()))?;
-        let picture = decode_row(row)?;
-        let pixels = self.picture.augment(&picture, &self.augment, rng);
-        Ok((weight, text, pixels.map_err(unusable_picture)?))
+        let text = self.clock.time(Stage::Tokenise, || self.tokenizer.encode(caption));
+        let text = text.map_err(|e| (Cause::NoCaption, e.to_string()))?;
+        let bytes = self.clock.time(Stage::Read, || encoded(row))?;
+        self.clock.picture(bytes.len());
+        let picture = self.clock.time(Stage::Decode, || Picture::decode(&bytes));
+        let picture = picture.map_err(unusable_picture)?;
+        let augment = || self.picture.augment(&picture, &self.augment, rng);
+        let found = self.clock.time(Stage::Transform, augment).map_err(unusable_picture)?;
+        pixels.copy_from_slice(&found);
+        Ok((weight, text))
     }
+}
+
+/// Says why a row could not be read, if it could not.
+pub(crate) fn usable_row(row: &RawRow) -> Result<(), Unusable> {
+    row.unreadable.as_ref().map_or(Ok(()), |reason| Err((Cause::UnreadableRow, reason.clone())))
 }
 
 /// Why a row is unusable, and more about it.
@@ -108,14 +142,18 @@ pub(crate) fn usable_captions(captions: &[String]) -> Vec<&str> {
 
 /// Decodes a row's picture.
 pub(crate) fn decode_row(row: &RawRow) -> Result<Picture, Unusable> {
-    let bytes: Cow<[u8]> = match &row.image {
-        RawImage::Bytes(bytes) => bytes.into(),
+    Picture::decode(&encoded(row)?).map_err(unusable_picture)
+}
+
+/// A row's picture as it is stored.
+fn encoded(row: &RawRow) -> Result<Cow<'_, [u8]>, Unusable> {
+    match &row.image {
+        RawImage::Bytes(bytes) => Ok(bytes.into()),
         RawImage::File(path) => std::fs::read(path)
-            .map_err(|error| (Cause::UndecodableImage, format!("`{}`: {error}", path.display())))?
-            .into(),
-        RawImage::None => return Err((Cause::NoImage, String::new())),
-    };
-    picture::Picture::decode(&bytes).map_err(unusable_picture)
+            .map(Cow::from)
+            .map_err(|error| (Cause::UndecodableImage, format!("`{}`: {error}", path.display()))),
+        RawImage::None => Err((Cause::NoImage, String::new())),
+    }
 }
 
 /// The cause that a picture's error is counted as.

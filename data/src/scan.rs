@@ -6,8 +6,9 @@ use crate::order::Segment;
 use crate::pipeline::{Emitter, Pipeline, Plan};
 use crate::reader::Reader;
 use crate::row::{RawImage, RawRow};
-use crate::sample::{Unusable, decode_row, unusable_picture, usable_captions};
-use crate::shards::Shards;
+use crate::sample::{Unusable, decode_row, unusable_picture, usable_captions, usable_row};
+use crate::shards::{Memo, Shards};
+use crate::source::Access;
 use crate::{Counts, DataError, Encoded, EvalBatch, Preprocessor, SampleId, Shard, Tokenizer};
 use configs::{Columns, Workers};
 use std::collections::HashSet;
@@ -106,13 +107,21 @@ impl Scan {
                 found: "0".into(),
             });
         }
-        let shards = Arc::new(Shards::open(paths, columns)?);
+        let cap = options.max_bad_fraction;
+        let (access, memo) = (Access::default(), Memo::default());
+        let shards = Arc::new(Shards::open(paths, columns, access, &memo, cap)?);
         let num_rows = shards.num_rows;
-        let ledger = Ledger::new(options.max_bad_fraction, num_rows / options.shard.world as u64)?;
+        let mut ledger =
+            Ledger::new(options.max_bad_fraction, num_rows / options.shard.world as u64)?;
+        ledger.note(shards.left_out.iter().map(|error| format!("left out: {error}")));
         let (size, pad_id, picture) = (picture.size, tokenizer.pad_id(), picture.clone());
         let (captions, how) = (options.captions, options.clone());
         let pipeline = Pipeline::start(
-            Plan { workers: options.workers, ahead: options.prefetch },
+            Plan {
+                workers: options.workers,
+                share: options.shard.local_world,
+                ahead: options.prefetch,
+            },
             move |out| read(&shards, &how, out),
             move |row: RawRow| {
                 let number = row.number;
@@ -256,6 +265,7 @@ fn evaluate(
     picture: &Preprocessor,
     which: Captions,
 ) -> Result<Item, Unusable> {
+    usable_row(&row)?;
     let mut captions = usable_captions(&row.captions);
     match which {
         Captions::None => captions.clear(),

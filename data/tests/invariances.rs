@@ -81,8 +81,9 @@ fn global_batches_are_equal_for_world_1_2_4() {
     let whole: Vec<_> =
         take(&mut open(&cfg, 8, Shard::WHOLE, START).unwrap(), 20).iter().map(contents).collect();
     for world in [2, 4] {
-        let mut ranks: Vec<_> =
-            (0..world).map(|rank| open(&cfg, 8, Shard { rank, world }, START).unwrap()).collect();
+        let mut ranks: Vec<_> = (0..world)
+            .map(|rank| open(&cfg, 8, Shard { rank, world, local_world: 1 }, START).unwrap())
+            .collect();
         for expected in &whole {
             let parts = ranks.iter_mut().flat_map(|rank| contents(&rank.next().unwrap()));
             assert_eq!(&parts.collect::<Vec<_>>(), expected, "world {world}");
@@ -96,9 +97,13 @@ fn a_scan_shared_by_ranks_gives_the_same_batches() {
     let mut cfg = config(shards(dir.path(), 103));
     cfg.max_bad_fraction = 1.0;
     let scan = |rank, world| {
-        let options = ScanOptions { batch: 7, shard: Shard { rank, world }, ..Default::default() };
+        let options = ScanOptions {
+            batch: 7,
+            shard: Shard { rank, world, local_world: 1 },
+            ..Default::default()
+        };
         let picture = Preprocessor::clip(8);
-        Scan::open(&cfg.train, &cfg.columns, tokenizer(), &picture, &options)
+        Scan::open(&cfg.train.paths(), &cfg.columns, tokenizer(), &picture, &options)
             .unwrap()
             .collect::<Result<Vec<_>, _>>()
             .unwrap()
@@ -159,7 +164,10 @@ fn seeds_and_row_group_layout_matter_and_are_fingerprinted() {
     let dir = tempfile::tempdir().unwrap();
     let cfg = config(shards(dir.path(), 60));
     let a = open(&cfg, 8, Shard::WHOLE, START).unwrap().fingerprint();
-    assert_eq!(a, open(&cfg, 8, Shard { rank: 1, world: 2 }, START).unwrap().fingerprint());
+    assert_eq!(
+        a,
+        open(&cfg, 8, Shard { rank: 1, world: 2, local_world: 1 }, START).unwrap().fingerprint()
+    );
     assert_ne!(a, open(&cfg, 4, Shard::WHOLE, START).unwrap().fingerprint());
     let mut other = cfg.clone();
     other.shuffle.streams = Streams::Count(4);
@@ -174,9 +182,12 @@ fn streams_can_be_stated() {
     let dir = tempfile::tempdir().unwrap();
     let mut cfg = config(shards(dir.path(), 60));
     cfg.shuffle.streams = Streams::Count(3);
-    let mut loader = open(&cfg, 6, Shard { rank: 2, world: 3 }, START).unwrap();
+    let mut loader = open(&cfg, 6, Shard { rank: 2, world: 3, local_world: 1 }, START).unwrap();
     assert_eq!(loader.next().unwrap().len(), 2);
-    let message = open(&cfg, 6, Shard { rank: 0, world: 2 }, START).err().unwrap().to_string();
+    let message = open(&cfg, 6, Shard { rank: 0, world: 2, local_world: 1 }, START)
+        .err()
+        .unwrap()
+        .to_string();
     assert!(message.contains("expected a divisor of the number of streams (3)"), "{message}");
 }
 

@@ -7,7 +7,8 @@ use data::{Captions, Cursor, EvalBatch, Preprocessor, Scan, ScanOptions, Shard};
 fn scan(cfg: &Data) -> EvalBatch {
     let options = ScanOptions { captions: Captions::All, ..ScanOptions::default() };
     let picture = Preprocessor::clip(8);
-    let mut scan = Scan::open(&cfg.train, &cfg.columns, tokenizer(), &picture, &options).unwrap();
+    let mut scan =
+        Scan::open(&cfg.train.paths(), &cfg.columns, tokenizer(), &picture, &options).unwrap();
     let batch = scan.next().unwrap().unwrap();
     assert!(scan.next().is_none());
     batch

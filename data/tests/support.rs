@@ -77,7 +77,8 @@ pub fn shards(dir: &Path, count: usize) -> Vec<String> {
 /// The `data` section for these shards.
 pub fn config(train: Vec<String>) -> Data {
     Data {
-        train,
+        train: train.into(),
+        cache: None,
         columns: configs::Columns::default(),
         text: configs::Text::default(),
         augment: configs::Augment::default(),

@@ -22,6 +22,7 @@ mod scaler;
 mod schedule;
 mod signal;
 mod snapshot;
+mod sources;
 mod start;
 pub mod step;
 pub mod tensors;

@@ -5,13 +5,14 @@ use crate::progress::Progress;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The figures of a stretch of steps that end at `step`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct StepReport {
     /// Optimiser steps done.
     pub step: u64,
@@ -29,6 +30,8 @@ pub struct StepReport {
     pub grad_norm: f64,
     /// Steps of the run that changed nothing because a float16 gradient overflowed.
     pub num_skipped: u64,
+    /// Training pairs of the stretch by source, over all ranks, where there are several sources.
+    pub sources: BTreeMap<String, u64>,
 }
 
 /// Where the time of a stretch of steps went.
@@ -137,11 +140,15 @@ impl Log {
             self.bar.set_position(at.step);
             self.bar.set_message(text);
         }
-        self.write(json!({
+        let mut record = json!({
             "kind": "step", "step": at.step, "epoch": at.epoch, "samples": at.samples,
             "loss": at.loss, "lr": at.lr, "logit_scale": at.logit_scale,
             "grad_norm": at.grad_norm, "skipped_steps": at.num_skipped, "samples_per_s": rate, "data_wait": wait,
-        }))
+        });
+        if !at.sources.is_empty() {
+            record["sources"] = json!(at.sources);
+        }
+        self.write(record)
     }
 
     /// Moves the bar.

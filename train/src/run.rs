@@ -12,13 +12,14 @@ use crate::resume::{Resume, starting_point};
 use crate::scaler::GradScaler;
 use crate::schedule::learning_rate;
 use crate::signal::StopSignal;
+use crate::sources::SourceCounts;
 use crate::step::{self, Gradients, Inputs};
 use crate::{patches, preflight, start};
 use anyhow::Result;
 use checkpoints::RunFolder;
 use configs::{Cadence, Init, Micro, RunConfig};
 use native::Uploader;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{self, Instant};
 use tch::Device;
 
@@ -92,6 +93,7 @@ fn run(
     }
     outputs.mark_best(&state.at)?; // a crash may have come between saving and marking
 
+    let mut by_source = SourceCounts::default();
     let (mut clock, mut unchecked) = (StepClock::start(), VecDeque::new());
     while state.at.step < steps {
         group.at_step(state.at.step);
@@ -136,6 +138,10 @@ fn run(
         let log = log_due.after(step, steps, now);
         let eval = eval_due.after(step, steps, now) && !stopping;
         let save = save_due.after(step, steps, now) || stopping;
+        let mut sources = match log {
+            true => outputs.rescue(by_source.since_last(&loader.counts(), group), &state)?,
+            false => BTreeMap::new(),
+        };
         // On a GPU a step is checked while the next one runs, unless its result is needed now.
         let running = usize::from(device.is_cuda() && !(log || eval || save));
         while unchecked.len() > running
@@ -156,6 +162,7 @@ fn run(
                     logit_scale,
                     grad_norm,
                     num_skipped,
+                    sources: std::mem::take(&mut sources),
                 };
                 outputs.log_step(&report, &clock)?;
                 clock = StepClock::start();

@@ -9,7 +9,7 @@ use crate::scaler::GradScaler;
 use crate::snapshot::{self, State};
 use anyhow::{Result, ensure};
 use configs::{Duration, LossKind, RunConfig};
-use data::Loader;
+use data::{Loader, Since, TrainSet};
 use std::path::Path;
 use tch::Device;
 
@@ -62,6 +62,20 @@ pub fn state(cfg: &RunConfig, from: Option<&Path>, device: Device, group: &Group
     Ok(State { model_dir, model, optim, at })
 }
 
+/// The shards of the training data. Their footers are kept in the run's folder: the first rank
+/// reads them, the others and any restart find them there.
+fn shards(cfg: &RunConfig, at: &Progress, group: &Group) -> Result<TrainSet> {
+    let memo = cfg.checkpoint.dir.join(&cfg.name).join("shards.parquet");
+    let since = if at.step > 0 { Since::RunBegan } else { Since::Now };
+    let open = || TrainSet::open(&cfg.data, Some((&memo, since)));
+    let mut set = None;
+    group.led(|| {
+        set = Some(open()?);
+        Ok(())
+    })?;
+    set.map_or_else(|| Ok(open()?), Ok)
+}
+
 /// This rank's share of the data from where `state` stands, and how many steps the run has.
 ///
 /// # Errors
@@ -69,8 +83,9 @@ pub fn state(cfg: &RunConfig, from: Option<&Path>, device: Device, group: &Group
 pub fn data(cfg: &RunConfig, state: &mut State, group: &Group) -> Result<(Loader, u64)> {
     let tokenizer = state.model_dir.tokenizer.clone();
     let (picture, size, shard) = (&state.model_dir.picture, cfg.batch.size, group.shard());
+    let set = shards(cfg, &state.at, group)?;
     let loader =
-        Loader::open(&cfg.data, tokenizer, picture, size, cfg.seed, shard, state.at.cursor)?;
+        Loader::over(&set, &cfg.data, tokenizer, picture, size, cfg.seed, shard, state.at.cursor)?;
     group.same("shards in data.train", loader.fingerprint())?;
     state.at.same_data(loader.fingerprint())?;
     let steps = match cfg.duration {

@@ -2,22 +2,28 @@
 
 mod augment;
 mod columns;
+mod sources;
 mod text;
 
 pub use augment::Augment;
 pub use columns::Columns;
+pub use sources::{Source, Train};
 pub use text::{Clean, Text};
 
 use crate::{Streams, Workers};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// What to train on and how it is read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// Parquet files, folders or globs.
-    pub train: Vec<String>,
+    /// Parquet files, folders, globs or URLs; or sources with weights.
+    pub train: Train,
+    /// A folder that keeps what was fetched from object stores; left out: nothing is kept.
+    #[serde(default)]
+    pub cache: Option<Cache>,
     /// Which column plays which role.
     #[serde(default)]
     pub columns: Columns,
@@ -39,6 +45,16 @@ pub struct Data {
     /// The share of all rows that may be unusable before the run stops, in [0, 1].
     #[serde(default = "max_bad_fraction")]
     pub max_bad_fraction: f64,
+}
+
+/// Where parts of remote shards are kept for the next epoch and the next run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// A folder on a local disk; runs and processes may share it.
+    pub dir: PathBuf,
+    /// What it may hold, in GB (10^9 bytes); a few hundredths more for a moment.
+    pub max_gb: f64,
 }
 
 fn prefetch() -> usize {

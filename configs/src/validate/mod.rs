@@ -58,11 +58,16 @@ impl Checks {
 
     fn paths(&mut self, path: &str, list: &[String]) {
         if list.is_empty() {
-            self.fail(path, "expected at least one file, folder or glob, found none".into());
+            self.fail(path, "expected at least one file, folder, glob or URL, found none".into());
         }
         for (i, item) in list.iter().enumerate() {
             let holds = !item.trim().is_empty();
-            self.require(holds, &format!("{path}.{i}"), "a file, folder or glob", "empty text");
+            self.require(
+                holds,
+                &format!("{path}.{i}"),
+                "a file, folder, glob or URL",
+                "empty text",
+            );
         }
     }
 

@@ -116,7 +116,9 @@ impl Group {
 
     /// This process's part of the data.
     pub fn shard(&self) -> Shard {
-        Shard { rank: self.placement.rank, world: self.placement.world }
+        let Placement { rank, world, local_world, .. } = self.placement;
+        // Where nobody says how many share the machine, all of them might.
+        Shard { rank, world, local_world: local_world.unwrap_or(world) }
     }
 
     /// How many processes, in words.

@@ -1,0 +1,95 @@
+//! A shard about to be read: its footer parsed, and where its pages lie.
+
+use super::{ShardFile, arrow_metadata};
+use crate::DataError;
+use crate::columns::Roles;
+use crate::source::Access;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::file::metadata::{
+    ColumnChunkMask, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader,
+};
+use std::ops::Range;
+
+/// What a [`crate::reader::Reader`] needs to know of a shard.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The footer.
+    pub metadata: ArrowReaderMetadata,
+    /// The leaf columns to read; all others stay where they are.
+    pub projection: ProjectionMask,
+    /// Whether the places of all pages to read are known, so that reading may begin anywhere.
+    pub indexed: bool,
+}
+
+impl Opened {
+    pub(super) fn new(
+        file: &ShardFile,
+        metadata: ParquetMetaData,
+        roles: &Roles,
+        access: &Access,
+    ) -> Result<Self, DataError> {
+        let arrow = arrow_metadata(metadata.clone(), file.path())?;
+        let projection = roles.projection(arrow.schema(), arrow.parquet_schema());
+        let leaves: Vec<usize> = (0..arrow.parquet_schema().num_columns())
+            .filter(|leaf| projection.leaf_included(*leaf))
+            .collect();
+        let indexed = metadata.row_groups().iter().all(|group| {
+            leaves.iter().all(|leaf| {
+                let column = group.columns().get(*leaf);
+                column.is_some_and(|column| column.offset_index_offset().is_some())
+            })
+        });
+        if !indexed {
+            return Ok(Self { metadata: arrow, projection, indexed });
+        }
+        let handle = file.object.open(access)?;
+        let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
+            .with_page_index_policy(PageIndexPolicy::Skip)
+            .with_offset_index_policy(PageIndexPolicy::Optional)
+            .with_offset_index_mask(ColumnChunkMask::columns(leaves));
+        let read = reader.read_page_indexes(&handle).and_then(|()| reader.finish());
+        match (read, handle.failure()) {
+            (_, Some(error)) => Err(error),
+            // A page index only tells where pages are; without it they are found one by one.
+            (Err(_), None) => Ok(Self { metadata: arrow, projection, indexed: false }),
+            (Ok(metadata), None) => {
+                let metadata = arrow_metadata(metadata, file.path())?;
+                Ok(Self { metadata, projection, indexed })
+            }
+        }
+    }
+
+    /// The bytes that reading `rows` rows from `first` of a row group takes: of its whole columns
+    /// where pages are not known.
+    pub fn byte_ranges(&self, group: usize, first: u64, rows: u64) -> Vec<Range<u64>> {
+        let metadata = self.metadata.metadata();
+        let index = metadata.page_index_for_row_group(group);
+        let columns = metadata.row_group(group).columns().iter().enumerate();
+        columns
+            .filter(|(leaf, _)| self.projection.leaf_included(*leaf))
+            .flat_map(|(leaf, column)| {
+                let (start, length) = column.byte_range();
+                let whole = start..start + length;
+                let pages = index.offset_index(leaf).filter(|_| self.indexed);
+                let Some(pages) = pages else { return vec![whole] };
+                let pages = pages.page_locations();
+                let row = |page: usize| pages[page].first_row_index.cast_unsigned();
+                let place = |page: usize| pages[page].offset.cast_unsigned();
+                let from = (1..pages.len()).take_while(|&page| row(page) <= first).last();
+                let after = (1..pages.len()).find(|&page| row(page) >= first + rows);
+                let (Some(_), from) = (pages.first(), from.unwrap_or(0)) else {
+                    return vec![whole];
+                };
+                let end = after.map_or(whole.end, place);
+                // Before the first page there may be a dictionary.
+                let dictionary = whole.start..place(0).max(whole.start);
+                match from {
+                    0 => vec![whole.start..end],
+                    _ => vec![dictionary, place(from)..end],
+                }
+            })
+            .filter(|range| !range.is_empty())
+            .collect()
+    }
+}

@@ -1,0 +1,22 @@
+//! Where shards lie: found by path, glob or URL, and read by ranges of bytes, from a disk or an
+//! object store.
+//!
+//! ```text
+//! pattern ──► local | bucket ──► Object ──► Handle (ranges of bytes) ──► parquet
+//!  braces      files   URLs     size, version   blocks, disk cache
+//! ```
+//!
+//! Parquet's own reader for object stores fetches the chosen column chunks of a row group whole;
+//! here memory must not follow the size of row groups, so ranges are read as they are needed.
+
+mod blocks;
+mod bucket;
+mod disk_cache;
+mod local;
+mod object;
+mod pattern;
+
+pub(crate) use blocks::Handle;
+pub(crate) use disk_cache::DiskCache;
+pub use local::find_files;
+pub(crate) use object::{Access, Object, find};
