@@ -16,7 +16,10 @@ mod validate;
 
 pub use auto::{Micro, Streams, Workers};
 pub use cadence::{Cadence, Duration};
-pub use data::{Augment, Clean, Columns, Data, Shuffle, Text};
+pub use data::{
+    Alternative, Augment, CaptionChoice, CaptionSource, Clean, Columns, Data, Piece, Shuffle,
+    Template, TemplateError, Text,
+};
 pub use error::{ConfigError, Issue};
 pub use load::RunConfig;
 pub use model::{Freeze, FreezeTower, Init, Model, RandomInit};

@@ -1,11 +1,15 @@
 //! The `data` section: shards, columns, captions, pictures, order.
 
 mod augment;
+mod captions;
 mod columns;
+mod template;
 mod text;
 
 pub use augment::Augment;
+pub use captions::{Alternative, CaptionChoice, CaptionSource};
 pub use columns::Columns;
+pub use template::{Piece, Template, TemplateError};
 pub use text::{Clean, Text};
 
 use crate::{Streams, Workers};
