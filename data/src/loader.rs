@@ -9,6 +9,7 @@ use crate::reader::{KEEP_OPEN_BYTES, Reader};
 use crate::rng::fingerprint;
 use crate::sample::{Recipe, Sample, Slot, WindowRows};
 use crate::shards::Shards;
+use crate::text::Dropout;
 use crate::{Batch, Counts, DataError, Preprocessor, Tokenizer};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -94,7 +95,8 @@ impl Loader {
         let num_rows = order.num_rows();
         let ledger = Ledger::new(cfg.max_bad_fraction, num_rows / shard.world as u64)?;
 
-        let recipe = Recipe { tokenizer, picture: picture.clone(), augment: cfg.augment, seed };
+        let (augment, dropout) = (cfg.augment, Dropout::new(&cfg.text)?);
+        let recipe = Recipe { tokenizer, picture: picture.clone(), augment, dropout, seed };
         let (size, pad_id) = (recipe.picture.size, recipe.tokenizer.pad_id());
         let pipeline = Pipeline::start(
             Plan { workers: cfg.workers, ahead: cfg.prefetch },

@@ -163,7 +163,7 @@ mod tests {
                     let text = format!("row {number}");
                     assert_eq!((row.number, row.id.row), (number, number));
                     assert_eq!(row.image, RawImage::Bytes(text.clone().into_bytes()));
-                    assert_eq!(row.captions, [text]);
+                    assert_eq!(row.captions.all(), [text]);
                     assert_eq!(row.id.product.as_deref(), Some(number.to_string().as_str()));
                     assert_eq!(row.weight, Some(1.0));
                 }

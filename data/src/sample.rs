@@ -6,6 +6,7 @@ use crate::batch::SampleId;
 use crate::picture::{self, Picture, PictureError};
 use crate::rng::{Purpose, Rng, hash};
 use crate::row::{RawImage, RawRow};
+use crate::text::Dropout;
 use crate::{DataError, Encoded, Preprocessor, Tokenizer};
 use configs::Augment;
 use std::borrow::Cow;
@@ -16,6 +17,7 @@ pub(crate) struct Recipe {
     pub tokenizer: Arc<Tokenizer>,
     pub picture: Preprocessor,
     pub augment: Augment,
+    pub dropout: Dropout,
     pub seed: u64,
 }
 
@@ -58,8 +60,7 @@ impl Recipe {
         let mut bad = Vec::new();
         for step in 0..order.len() {
             let row = &rows[order[(slot.index + step) % order.len()]];
-            let mut rng = Rng::new(Purpose::Sample, &[self.seed, slot.epoch, slot.number]);
-            match self.make(row, &mut rng) {
+            match self.make(row, &[self.seed, slot.epoch, slot.number]) {
                 Ok((weight, text, pixels)) => {
                     let (product, id) = (product_hash(&row.id), row.id.clone());
                     let (number, epoch) = (slot.number, slot.epoch);
@@ -74,16 +75,17 @@ impl Recipe {
         Err(DataError::NoUsableRow { rows: rows.len(), example })
     }
 
-    fn make(&self, row: &RawRow, rng: &mut Rng) -> Result<(f32, Encoded, Vec<u8>), Unusable> {
+    fn make(&self, row: &RawRow, key: &[u64; 3]) -> Result<(f32, Encoded, Vec<u8>), Unusable> {
         let weight = usable_weight(row.weight)?;
-        let captions = usable_captions(&row.captions);
-        if captions.is_empty() {
-            return Err((Cause::NoCaption, String::new()));
-        }
-        let caption = captions[rng.below(captions.len() as u64) as usize];
-        let text = self.tokenizer.encode(caption).map_err(|e| (Cause::NoCaption, e.to_string()))?;
+        let mut rng = Rng::new(Purpose::Sample, key);
+        let mut words = Rng::new(Purpose::Caption, key);
+        let caption = row.captions.draw(&mut rng, &mut words);
+        let caption = caption.ok_or_else(|| (Cause::NoCaption, row.captions.missing()))?;
+        let caption = self.dropout.apply(caption, &mut words);
+        let text = self.tokenizer.encode(&caption);
+        let text = text.map_err(|error| (Cause::NoCaption, error.to_string()))?;
         let picture = decode_row(row)?;
-        let pixels = self.picture.augment(&picture, &self.augment, rng);
+        let pixels = self.picture.augment(&picture, &self.augment, &mut rng);
         Ok((weight, text, pixels.map_err(unusable_picture)?))
     }
 }
@@ -99,11 +101,6 @@ fn usable_weight(weight: Option<f64>) -> Result<f32, Unusable> {
         true => Ok(used),
         false => Err((Cause::BadWeight, weight.to_string())),
     }
-}
-
-/// The captions that say anything.
-pub(crate) fn usable_captions(captions: &[String]) -> Vec<&str> {
-    captions.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect()
 }
 
 /// Decodes a row's picture.
