@@ -201,7 +201,7 @@ fn captions_cut_to_the_context_are_counted() {
     let dir = tempfile::tempdir().unwrap();
     // Six words fit between start and end; the seventh is cut.
     let six = "red red red red red {title}";
-    let choice = serde_json::json!([{"template": six}, {"template": format!("{six} {title}")}]);
+    let choice = serde_json::json!([{"template": six}, {"template": six.to_owned() + " {title}"}]);
     let cfg = with(&shard(dir.path()), choice);
     let mut loader = open(&cfg, 12, Shard::WHOLE, Cursor::default()).unwrap();
     (0..100).for_each(|_| drop(loader.next().unwrap()));
