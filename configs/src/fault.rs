@@ -48,6 +48,15 @@ impl de::Error for Fault {
     fn custom<T: Display>(message: T) -> Self {
         Self::new(message.to_string())
     }
+    fn invalid_type(found: de::Unexpected, expected: &dyn de::Expected) -> Self {
+        let found = match found {
+            de::Unexpected::Unit => "nothing (null)".into(),
+            de::Unexpected::Seq => "a list".into(),
+            de::Unexpected::Map => "a mapping".into(),
+            other => other.to_string(),
+        };
+        Self::new(format!("expected {expected}, found {found}"))
+    }
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         Self::new(format!(
             "unknown key `{field}`; valid keys: {}{}",

@@ -16,7 +16,10 @@ mod validate;
 
 pub use auto::{Micro, Streams, Workers};
 pub use cadence::{Cadence, Duration};
-pub use data::{Augment, Cache, Clean, Columns, Data, Shuffle, Source, Text, Train};
+pub use data::{
+    Alternative, Augment, Cache, CaptionChoice, CaptionSource, Clean, Columns, Data, Piece,
+    Shuffle, Source, Template, TemplateError, Text, Train,
+};
 pub use error::{ConfigError, Issue};
 pub use load::RunConfig;
 pub use model::{Freeze, FreezeTower, Init, Model, RandomInit};

@@ -126,6 +126,48 @@ fn a_wrong_type_gives_place_expected_and_found() {
             "data.shuffle.streams: expected `auto` or a whole number in plain digits, found `yes`",
         ),
         (
+            "  train:",
+            "  columns: {captions: [a, {template: \"a {b\"}]}\n  train:",
+            "run.yaml:6:38: data.columns.captions.1.template: expected a column's name and `}` \
+             after the `{` at character 3; write `{{` for a brace itself\n  |\n6 |   columns:",
+        ),
+        (
+            "  train:",
+            "  columns:\n    captions:\n      - {colum: b}\n  train:",
+            "run.yaml:8:10: data.columns.captions.0.colum: unknown key `colum`; valid keys: \
+             `column`, `template`, `weight`; did you mean `column`?",
+        ),
+        (
+            "  train:",
+            "  columns: {captions: {template: {b}}}\n  train:",
+            "data.columns.captions.template: expected text in quotes with columns in braces, such \
+             as \"a photo of {title}\", found a mapping",
+        ),
+        (
+            "  train:",
+            "  columns: {captions: {weight: 2}}\n  train:",
+            "run.yaml:6:23: data.columns.captions: expected one of `column`, `template`, found \
+             neither; add one",
+        ),
+        (
+            "  train:",
+            "  columns: {captions: [{column: a, template: \"{a}\"}]}\n  train:",
+            "data.columns.captions.0: expected exactly one of `column`, `template`, found both",
+        ),
+        (
+            "  train:",
+            "  columns: {captions: [{column: a, weight: much}]}\n  train:",
+            "data.columns.captions.0.weight: expected a finite number such as 0.1 or 1e-4, found \
+             `much`",
+        ),
+        (
+            "  train:",
+            "  columns: {captions: }\n  train:",
+            "data.columns.captions: expected a column's name, a mapping with `column` or \
+             `template` and `weight`, or a list of these, found nothing (null)",
+        ),
+        ("  train:", "  columns: {captions: true}\n  train:", "found boolean `true`"),
+        (
             "batch:\n  size: 64\n  micro: 16",
             "batch: 64",
             "run.yaml:7:8: batch: expected a mapping with the keys `size`, `micro`, found `64`",
@@ -172,7 +214,7 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn impossible_combinations_name_place_and_remedy() {
-    let cases: [(&[&str], &str); 36] = [
+    let cases: [(&[&str], &str); 43] = [
         (
             &["batch.micro=7"],
             "batch.micro: expected a divisor of batch.size (64), so that the batch is cut into equal parts, found 7 (--set batch.micro=7)",
@@ -216,6 +258,28 @@ fn impossible_combinations_name_place_and_remedy() {
             &["data.columns.captions=image"],
             "data.columns.captions: expected a column of its own, found `image`, which is the picture",
         ),
+        (
+            &["data.columns.captions={template: 'a {image}'}"],
+            "data.columns.captions: expected a column of its own, found `image`, which is the picture (data.columns.image)",
+        ),
+        (&["data.columns.captions=[]"], "data.columns.captions: expected at least one column"),
+        (
+            &["data.columns.captions=[a, {column: b, weight: 0}]"],
+            "data.columns.captions.1.weight: expected a number above 0 and at most 1e9, found 0 (--set",
+        ),
+        (
+            &["data.columns.captions=[a, '']"],
+            "data.columns.captions.1: expected a column name, found empty text (--set",
+        ),
+        (
+            &["data.columns.captions=[{template: '{a}'}, b, {template: '{a}'}]"],
+            "data.columns.captions.2: expected alternatives that differ; state a weight, found `{a}` twice",
+        ),
+        (
+            &["data.text.caption_dropout=1"],
+            "data.text.caption_dropout: expected a share from 0 to below 1, found 1",
+        ),
+        (&["data.text.word_dropout=-0.1"], "data.text.word_dropout: expected a share from 0"),
         (
             &["optim.betas=[0.9, 1.0]"],
             "optim.betas.1: expected a number from 0 to below 1, found 1",
@@ -359,6 +423,13 @@ fn overrides_replace_choices_make_keys_and_the_last_wins() {
     assert_eq!(set(&["duration.epochs=2", "duration.steps=9"]).duration, Duration::Steps(9));
     assert_eq!(set(&["seed=1", "seed=2"]).seed, 2);
     assert_eq!(set(&["checkpoint.every.minutes=30"]).checkpoint.every, Cadence::Minutes(30.0));
+    let captions = |sets: &[&str]| set(sets).data.columns.captions.clone();
+    assert_eq!(captions(&["data.columns.captions=title"]), "title".into());
+    assert_eq!(captions(&["data.columns.captions=2024"]), "2024".into());
+    let weighted = captions(&["data.columns.captions=[a, b]", "data.columns.captions.1.column=c"]);
+    assert_eq!(weighted, captions(&["data.columns.captions=[a, c]"]));
+    let template = captions(&["data.columns.captions.template=a {b}"]);
+    assert_eq!(template, captions(&["data.columns.captions=[{template: 'a {b}'}]"]));
     let frozen = set(&["model.freeze.image=all", "model.freeze.image.blocks=3"]);
     assert_eq!(frozen.model.freeze.image, FreezeTower::Blocks(3));
     let random = set(&["model.init.random.config=c.json", "model.init.random.tokenizer=t.json"]);

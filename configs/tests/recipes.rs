@@ -62,8 +62,10 @@ fn overridden_keys_resolve_in_every_recipe() {
 #[test]
 fn the_resolved_yaml_loads_to_an_equal_configuration() {
     for path in recipes() {
-        let overrides = ["name='0017'".to_owned(), "data.columns.product_id=null".to_owned()];
-        let cfg = RunConfig::load(&path, &overrides).unwrap();
+        let captions =
+            "data.columns.captions=[title, {template: '{{\"{a.b}\": {c}', weight: 0.25}]";
+        let overrides = ["name='0017'", "data.columns.product_id=null", captions];
+        let cfg = RunConfig::load(&path, &overrides.map(String::from)).unwrap();
         let yaml = cfg.to_yaml().unwrap();
         assert!(yaml.contains("max_bad_fraction"), "defaults are written out:\n{yaml}");
         let again = RunConfig::parse(&yaml, "config.yaml", &[]).unwrap_or_else(|e| panic!("{e}"));

@@ -36,6 +36,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), St
             },
             "const" => value == rule,
             "enum" => rule.as_array().unwrap().contains(value),
+            "exclusiveMinimum" => value.as_f64().is_none_or(|n| n > rule.as_f64().unwrap()),
             "minimum" => value.as_f64().is_none_or(|n| n >= rule.as_f64().unwrap()),
             // Formats (uint64, double) are notes for readers.
             "format" => true,
@@ -124,6 +125,16 @@ fn the_schema_refuses_what_loading_refuses() {
     assert!(!with("/data/workers", 0.into()));
     assert!(with("/data/shuffle", serde_json::json!({"streams": 8})));
     assert!(!with("/data/shuffle", serde_json::json!({"streams": "all"})));
+    let captions = |value| with("/data/columns", serde_json::json!({ "captions": value }));
+    let template = serde_json::json!({"template": "a {b}"});
+    assert!(captions("title".into()));
+    assert!(captions(template.clone()));
+    assert!(captions(serde_json::json!(["title", template, {"column": "c", "weight": 0.5}])));
+    assert!(!captions(serde_json::json!([])));
+    assert!(!captions(serde_json::json!([["title"]])));
+    assert!(!captions(serde_json::json!({"column": "c", "weight": 0})));
+    assert!(!captions(serde_json::json!({"column": "c", "template": "{c}"})));
+    assert!(!captions(serde_json::json!({"weight": 1})));
     assert!(with("/log/every", serde_json::json!({"minutes": 0.5})));
     assert!(!with("/log/every", serde_json::json!({"steps": 1, "minutes": 0.5})));
     assert!(!with("/log/every", serde_json::json!({"hours": 1})));

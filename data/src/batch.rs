@@ -78,7 +78,7 @@ pub struct EvalBatch {
     pub length: usize,
     /// C indices of rows: `caption_rows[c]` is the row of caption `c`.
     pub caption_rows: Vec<usize>,
-    /// B lists of captions as the shard has them, C texts in all.
+    /// B lists of captions before cleaning, C texts in all.
     pub captions: Vec<Vec<String>>,
     /// B product ids; where there is none, the row's shard and number.
     pub products: Vec<String>,

@@ -1,4 +1,5 @@
-//! One cell of an Arrow array, whatever encoding the writer chose: bytes, text, texts, a number.
+//! One cell of an Arrow array, whatever encoding the writer chose: bytes, text, texts, a number,
+//! any of these as text.
 //!
 //! Each function takes an array whose type [`crate::columns`] has accepted; another type reads
 //! as null.
@@ -75,6 +76,40 @@ pub(crate) fn texts(array: &dyn Array, row: usize) -> Vec<String> {
     (0..list.len()).filter_map(|i| text(&list, i).map(str::to_owned)).collect()
 }
 
+/// A cell of one text or a list of texts, or a number or boolean as text. NaN and infinities, which
+/// some writers put for null, show as nothing.
+pub(crate) fn shown(array: &dyn Array, row: usize) -> Vec<String> {
+    if array.is_null(row) {
+        return Vec::new();
+    }
+    let finite = |value: f64, shown: String| value.is_finite().then_some(shown);
+    let one = match array.data_type() {
+        DataType::Boolean => Some(array.as_boolean().value(row).to_string()),
+        DataType::Float16 => {
+            let value = array.as_primitive::<Float16Type>().value(row).to_f32();
+            finite(value.into(), value.to_string())
+        }
+        // With the digits that this precision needs: 0.1, not 0.10000000149011612.
+        DataType::Float32 => {
+            let value = array.as_primitive::<Float32Type>().value(row);
+            finite(value.into(), value.to_string())
+        }
+        DataType::Float64 => {
+            let value = array.as_primitive::<Float64Type>().value(row);
+            finite(value, value.to_string())
+        }
+        DataType::Decimal128(..) => {
+            Some(array.as_primitive::<Decimal128Type>().value_as_string(row))
+        }
+        kind if kind.is_integer() => identity(array, row),
+        DataType::Dictionary(..) => {
+            return dictionary(array, row).map_or(vec![], |(values, key)| shown(values, key));
+        }
+        _ => return texts(array, row),
+    };
+    one.into_iter().collect()
+}
+
 /// A cell of text or an integer, as text.
 pub(crate) fn identity(array: &dyn Array, row: usize) -> Option<String> {
     if array.is_null(row) {
@@ -142,6 +177,25 @@ mod tests {
         let list = list.finish();
         assert_eq!(texts(&list, 0), ["one", "two"]);
         assert!(texts(&list, 1).is_empty() && texts(&list, 2).is_empty());
+    }
+
+    #[test]
+    fn whatever_is_in_a_template_shows() {
+        let one = |array: &dyn Array| shown(array, 0).join("|");
+        assert_eq!(one(&BooleanArray::from(vec![true])), "true");
+        assert_eq!(one(&Int8Array::from(vec![-3])), "-3");
+        assert_eq!(one(&Float32Array::from(vec![0.1])), "0.1");
+        assert_eq!(one(&Float64Array::from(vec![250.0])), "250");
+        let decimal = Decimal128Array::from(vec![1250]).with_precision_and_scale(5, 2).unwrap();
+        assert_eq!(one(&decimal), "12.50");
+        assert_eq!(one(&StringArray::from(vec!["x"])), "x");
+        let keys = Int8Array::from(vec![1]);
+        let values: ArrayRef = std::sync::Arc::new(Float64Array::from(vec![1.0, 2.5]));
+        assert_eq!(one(&DictionaryArray::new(keys, values)), "2.5");
+        for missing in [f64::NAN, f64::INFINITY] {
+            assert!(shown(&Float64Array::from(vec![missing]), 0).is_empty());
+        }
+        assert!(shown(&BooleanArray::from(vec![None]), 0).is_empty());
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //! that reads nothing else.
 
 use crate::DataError;
+use crate::text::CaptionPlan;
 use arrow_schema::{DataType, Field, Fields, Schema};
 use configs::Columns;
 use parquet::arrow::ProjectionMask;
 use parquet::schema::types::SchemaDescriptor;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Which column plays which role. A name is a top-level column or, failing that, a field of
 /// nested structs written with dots (`item.image`).
@@ -15,7 +17,7 @@ pub(crate) struct Roles {
     /// The picture.
     pub image: String,
     /// The texts.
-    pub captions: String,
+    pub captions: Arc<CaptionPlan>,
     /// The product.
     pub product_id: Option<String>,
     /// The row weight.
@@ -24,6 +26,8 @@ pub(crate) struct Roles {
 
 const IMAGE: &str = "binary, large_binary, binary_view or struct<bytes: binary, path: string>";
 const CAPTIONS: &str = "string or list<string>";
+/// Of a column within a template.
+const FILLING: &str = "string, list<string>, a number or boolean";
 const PRODUCT: &str = "string or integer";
 const WEIGHT: &str = "a number";
 
@@ -31,13 +35,18 @@ impl Roles {
     /// The roles as the config maps them.
     pub fn new(columns: &Columns) -> Self {
         let Columns { image, captions, product_id, weight } = columns.clone();
-        Self { image, captions, product_id, weight }
+        Self { image, captions: Arc::new(CaptionPlan::new(&captions)), product_id, weight }
     }
 
     /// Checks that every role has a column of a fitting type.
     pub fn check(&self, shard: &Path, schema: &Schema) -> Result<(), DataError> {
         check(shard, schema, "image", &self.image, IMAGE, is_image)?;
-        check(shard, schema, "captions", &self.captions, CAPTIONS, is_captions)?;
+        self.captions.check()?;
+        for (name, plain) in self.captions.uses() {
+            let (expected, fits): (_, fn(&DataType) -> bool) =
+                if plain { (CAPTIONS, is_captions) } else { (FILLING, is_filling) };
+            check(shard, schema, "captions", name, expected, fits)?;
+        }
         if let Some(name) = &self.product_id {
             check(shard, schema, "product_id", name, PRODUCT, is_product)?;
         }
@@ -68,7 +77,8 @@ impl Roles {
     }
 
     fn names(&self) -> impl Iterator<Item = &String> {
-        [&self.image, &self.captions].into_iter().chain(&self.product_id).chain(&self.weight)
+        let names = std::iter::once(&self.image).chain(self.captions.columns());
+        names.chain(&self.product_id).chain(&self.weight)
     }
 }
 
@@ -157,6 +167,14 @@ fn is_captions(kind: &DataType) -> bool {
     }
 }
 
+fn is_filling(kind: &DataType) -> bool {
+    match kind {
+        DataType::Dictionary(_, values) => is_filling(values),
+        DataType::Boolean => true,
+        _ => is_captions(kind) || is_number(kind),
+    }
+}
+
 fn is_product(kind: &DataType) -> bool {
     match kind {
         DataType::Dictionary(_, values) => is_product(values),
@@ -229,6 +247,23 @@ mod tests {
             "shard `a.parquet`: column `captions` for `captions`: expected string or \
              list<string>, found list<int64>"
         );
+        let template = |text: &str| {
+            let captions = serde_json::json!([{"template": text}, "captions"]);
+            Columns { captions: serde_json::from_value(captions).unwrap(), ..Columns::default() }
+        };
+        let fits = schema(DataType::Binary, DataType::Utf8);
+        Roles::new(&template("{product_id}")).check(Path::new("a.parquet"), &fits).unwrap();
+        assert_eq!(
+            message(template("a {image}"), &fits),
+            "shard `a.parquet`: column `image` for `captions`: expected string, list<string>, a \
+             number or boolean, found binary"
+        );
+        assert_eq!(
+            message(template("{captions}"), &schema(DataType::Binary, DataType::Int64)),
+            "shard `a.parquet`: column `captions` for `captions`: expected string or \
+             list<string>, found int64"
+        );
+        assert!(message(template("{title}"), &fits).contains("no column `title` for `captions`"));
         let columns = Columns { weight: Some("captions".into()), ..Columns::default() };
         assert_eq!(
             message(columns, &schema(DataType::Binary, DataType::Utf8)),

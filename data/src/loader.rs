@@ -10,6 +10,7 @@ use crate::pixels::{Pool, joined};
 use crate::rng::fingerprint;
 use crate::sample::{Recipe, Sample, Slot};
 use crate::stages::{Stage, StageClock, StageTimes};
+use crate::text::Dropout;
 use crate::windows::{Slots, Windows};
 use crate::{Batch, Counts, DataError, Preprocessor, Tokenizer, TrainSet};
 use serde::{Deserialize, Serialize};
@@ -120,8 +121,9 @@ impl Loader {
 
         let clock = Arc::new(StageClock::default());
         let (picture, augment) = (picture.clone(), cfg.augment);
+        let dropout = Dropout::new(&cfg.text)?;
         let (size, pad_id) = (picture.size, tokenizer.pad_id());
-        let recipe = Recipe { tokenizer, picture, augment, seed, clock: clock.clone() };
+        let recipe = Recipe { tokenizer, picture, augment, dropout, seed, clock: clock.clone() };
         let slots = Slots::new(Arc::new(mixture), streams, cursor);
         let windows = Windows::start(set, slots.clone(), &clock)?;
         let pool = Arc::new(Pool::default());

@@ -1,11 +1,11 @@
 //! Rows read one after the other, few at a time, only the columns that the roles need.
 
-use crate::DataError;
 use crate::order::Segment;
 use crate::pipeline::panic_message;
 use crate::row::{self, Place, RawImage, RawRow};
 use crate::shards::{Group, Opened, ShardFile, Shards};
 use crate::source::Handle;
+use crate::{DataError, SampleId};
 use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use std::collections::VecDeque;
@@ -182,7 +182,8 @@ impl Reader {
         let file = &self.shards.files[group.shard];
         let row = group.first_row + row;
         let reason = format!("row group {}: {reason}", group.index);
-        RawRow::unreadable(file.path().clone(), row, file.first_row + row, reason)
+        let id = SampleId { shard: file.path().clone(), row, product: None };
+        RawRow::unreadable(&self.shards.roles, id, file.first_row + row, reason)
     }
 }
 
@@ -283,7 +284,7 @@ mod tests {
                     let text = format!("row {number}");
                     assert_eq!((row.number, row.id.row), (number, number));
                     assert_eq!(row.image, RawImage::Bytes(text.clone().into_bytes()));
-                    assert_eq!(row.captions, [text]);
+                    assert_eq!(row.captions.all(), [text]);
                     assert_eq!(row.id.product.as_deref(), Some(number.to_string().as_str()));
                     assert_eq!(row.weight, Some(1.0));
                 }

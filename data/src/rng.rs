@@ -19,10 +19,12 @@ pub enum Purpose {
     Stagger = 3,
     /// The permutation within a window.
     Window = 4,
-    /// Crop, flip and caption of a sample.
+    /// Crop and flip of a sample, and which text of a caption column it has.
     Sample = 5,
     /// The patches of a picture that the image tower sees.
     Patches = 6,
+    /// Which alternative a sample's caption is made of, with what, and what is left out of it.
+    Caption = 7,
     /// Where a stream begins in the pattern of a mixture.
     Mixture = 8,
 }

@@ -1,6 +1,7 @@
 //! Rows as they lie in the shards, copied out of Arrow. Pictures stay encoded.
 
 use crate::columns::Roles;
+use crate::text::RowCaptions;
 use crate::{SampleId, cells, columns};
 use arrow_array::{ArrayRef, RecordBatch};
 use std::path::{Path, PathBuf};
@@ -22,8 +23,8 @@ pub(crate) enum RawImage {
 pub(crate) struct RawRow {
     /// The encoded picture.
     pub image: RawImage,
-    /// The captions, as they are.
-    pub captions: Vec<String>,
+    /// What its caption can be.
+    pub captions: RowCaptions,
     /// The weight: 1 where there is no such column, `None` where it is null.
     pub weight: Option<f64>,
     /// The row's name.
@@ -36,12 +37,14 @@ pub(crate) struct RawRow {
 
 impl RawRow {
     /// A row that could not be read.
-    pub fn unreadable(shard: Arc<Path>, row: u64, number: u64, reason: String) -> Self {
+    pub fn unreadable(roles: &Roles, id: SampleId, number: u64, reason: String) -> Self {
+        let plan = roles.captions.clone();
+        let nothing = vec![vec![]; plan.columns().len()].into_iter();
         Self {
             image: RawImage::None,
-            captions: vec![],
+            captions: RowCaptions::new(plan, nothing),
             weight: None,
-            id: SampleId { shard, row, product: None },
+            id,
             number,
             unreadable: Some(reason),
         }
@@ -66,7 +69,7 @@ pub(crate) fn rows(batch: &RecordBatch, roles: &Roles, place: &Place) -> Vec<Raw
         Some((cells::at_path(batch, &path)?, path))
     };
     let image = column(&roles.image);
-    let captions = column(&roles.captions);
+    let captions: Vec<_> = roles.captions.columns().iter().map(|name| column(name)).collect();
     let product = roles.product_id.as_deref().and_then(column);
     let weight = roles.weight.as_deref().and_then(column);
     (0..batch.num_rows())
@@ -81,10 +84,13 @@ pub(crate) fn rows(batch: &RecordBatch, roles: &Roles, place: &Place) -> Vec<Raw
                 .and_then(|array| cells::identity(&array, i))
                 .filter(|product| !product.is_empty());
             let id = SampleId { shard: place.shard.clone(), row, product: product.map(Arc::from) };
+            let texts = captions
+                .iter()
+                .map(|column| cell(column).map_or(vec![], |array| cells::shown(&array, i)));
             RawRow {
                 image: cell(&image)
                     .map_or(RawImage::None, |array| raw_image(&array, i, place.shard)),
-                captions: cell(&captions).map_or(vec![], |array| cells::texts(&array, i)),
+                captions: RowCaptions::new(roles.captions.clone(), texts),
                 weight: match roles.weight {
                     None => Some(1.0),
                     Some(_) => cell(&weight).and_then(|array| cells::number(&array, i)),

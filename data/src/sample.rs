@@ -7,6 +7,7 @@ use crate::picture::{Picture, PictureError};
 use crate::rng::{Purpose, Rng, hash};
 use crate::row::{RawImage, RawRow};
 use crate::stages::{Stage, StageClock};
+use crate::text::Dropout;
 use crate::{DataError, Encoded, Preprocessor, Tokenizer};
 use bytes::BytesMut;
 use configs::Augment;
@@ -18,6 +19,7 @@ pub(crate) struct Recipe {
     pub tokenizer: Arc<Tokenizer>,
     pub picture: Preprocessor,
     pub augment: Augment,
+    pub dropout: Dropout,
     pub seed: u64,
     pub clock: Arc<StageClock>,
 }
@@ -67,15 +69,15 @@ impl Recipe {
         let Slot { window, index, epoch, number, source, mut pixels } = slot;
         let WindowRows { rows, order, lost } = window.as_ref();
         let mut bad = Vec::new();
-        let own = || Rng::new(Purpose::Sample, &[self.seed, epoch, number]);
+        let key = [self.seed, epoch, number];
         if let Some(row) = lost.get(index)
-            && let Err((cause, detail)) = self.make(row, &mut own(), &mut pixels)
+            && let Err((cause, detail)) = self.make(row, &key, &mut pixels)
         {
             bad.push(BadRow { cause, detail, id: row.id.clone(), row: row.number });
         }
         for step in 0..order.len() {
             let row = &rows[order[(index + step) % order.len()]];
-            match self.make(row, &mut own(), &mut pixels) {
+            match self.make(row, &key, &mut pixels) {
                 Ok((weight, text)) => {
                     let (product, id) = (product_hash(&row.id), row.id.clone());
                     let sample =
@@ -94,26 +96,29 @@ impl Recipe {
     fn make(
         &self,
         row: &RawRow,
-        rng: &mut Rng,
+        key: &[u64; 3],
         pixels: &mut [u8],
     ) -> Result<(f32, Encoded), Unusable> {
         usable_row(row)?;
         let weight = usable_weight(row.weight)?;
-        let captions = usable_captions(&row.captions);
-        if captions.is_empty() {
-            return Err((Cause::NoCaption, String::new()));
-        }
-        let caption = captions[rng.below(captions.len() as u64) as usize];
-        let text = self.clock.time(Stage::Tokenise, || self.tokenizer.encode(caption));
-        let text = text.map_err(|e| (Cause::NoCaption, e.to_string()))?;
+        let mut rng = Rng::new(Purpose::Sample, key);
+        let text = self.clock.time(Stage::Tokenise, || self.caption(row, key, &mut rng))?;
         let bytes = self.clock.time(Stage::Read, || encoded(row))?;
         self.clock.picture(bytes.len());
         let picture = self.clock.time(Stage::Decode, || Picture::decode(&bytes));
         let picture = picture.map_err(unusable_picture)?;
-        let augment = || self.picture.augment(&picture, &self.augment, rng);
+        let augment = || self.picture.augment(&picture, &self.augment, &mut rng);
         let found = self.clock.time(Stage::Transform, augment).map_err(unusable_picture)?;
         pixels.copy_from_slice(&found);
         Ok((weight, text))
+    }
+
+    fn caption(&self, row: &RawRow, key: &[u64; 3], rng: &mut Rng) -> Result<Encoded, Unusable> {
+        let mut words = Rng::new(Purpose::Caption, key);
+        let caption = row.captions.draw(rng, &mut words);
+        let caption = caption.ok_or_else(|| (Cause::NoCaption, row.captions.missing()))?;
+        let caption = self.dropout.apply(caption, &mut words);
+        self.tokenizer.encode(&caption).map_err(|error| (Cause::NoCaption, error.to_string()))
     }
 }
 
@@ -133,11 +138,6 @@ fn usable_weight(weight: Option<f64>) -> Result<f32, Unusable> {
         true => Ok(used),
         false => Err((Cause::BadWeight, weight.to_string())),
     }
-}
-
-/// The captions that say anything.
-pub(crate) fn usable_captions(captions: &[String]) -> Vec<&str> {
-    captions.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect()
 }
 
 /// Decodes a row's picture.

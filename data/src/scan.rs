@@ -6,7 +6,7 @@ use crate::order::Segment;
 use crate::pipeline::{Emitter, Pipeline, Plan};
 use crate::reader::Reader;
 use crate::row::{RawImage, RawRow};
-use crate::sample::{Unusable, decode_row, unusable_picture, usable_captions, usable_row};
+use crate::sample::{Unusable, decode_row, unusable_picture, usable_row};
 use crate::shards::{Memo, Shards};
 use crate::source::Access;
 use crate::{Counts, DataError, Encoded, EvalBatch, Preprocessor, SampleId, Shard, Tokenizer};
@@ -17,10 +17,12 @@ use std::sync::Arc;
 /// Which of a row's captions to give.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Captions {
-    /// The first that is not empty.
+    /// One: of the first alternative of `data.columns.captions` that the row can fill, with the
+    /// first text that is not empty of each of its columns.
     #[default]
     First,
-    /// All that are not empty.
+    /// Every text that training may draw, each once, in the order of the alternatives and the
+    /// lists; of a template, every combination of its columns' texts.
     All,
     /// None: pictures only. Rows without a caption are then usable.
     None,
@@ -252,7 +254,7 @@ fn is_new(row: &RawRow, captions: Captions, seen: &mut HashSet<Arc<str>>) -> boo
     if seen.contains(product) {
         return false;
     }
-    let captioned = captions == Captions::None || !usable_captions(&row.captions).is_empty();
+    let captioned = captions == Captions::None || row.captions.any();
     if captioned && row.image != RawImage::None {
         seen.insert(product.clone());
     }
@@ -266,16 +268,16 @@ fn evaluate(
     which: Captions,
 ) -> Result<Item, Unusable> {
     usable_row(&row)?;
-    let mut captions = usable_captions(&row.captions);
-    match which {
-        Captions::None => captions.clear(),
-        _ if captions.is_empty() => return Err((Cause::NoCaption, String::new())),
-        Captions::First => captions.truncate(1),
-        Captions::All => {}
+    let captions = match which {
+        Captions::None => vec![],
+        Captions::First => row.captions.first().into_iter().collect(),
+        Captions::All => row.captions.all(),
+    };
+    if captions.is_empty() && which != Captions::None {
+        return Err((Cause::NoCaption, row.captions.missing()));
     }
     let texts = captions.iter().map(|text| tokenizer.encode(text)).collect::<Result<_, _>>();
     let texts = texts.map_err(|error| (Cause::NoCaption, error.to_string()))?;
-    let captions = captions.into_iter().map(str::to_owned).collect();
     let pixels = picture.evaluate(&decode_row(&row)?).map_err(unusable_picture)?;
     Ok(Item { pixels, texts, captions, id: row.id })
 }

@@ -28,6 +28,8 @@ pub struct StepReport {
     pub logit_scale: f64,
     /// L2 norm of the gradients of the last step, before clipping.
     pub grad_norm: f64,
+    /// Share of the last step's captions, over all ranks, that were cut to the context length.
+    pub truncated: f64,
     /// Steps of the run that changed nothing because a float16 gradient overflowed.
     pub num_skipped: u64,
     /// Training pairs of the stretch by source, over all ranks, where there are several sources.
@@ -143,7 +145,8 @@ impl Log {
         let mut record = json!({
             "kind": "step", "step": at.step, "epoch": at.epoch, "samples": at.samples,
             "loss": at.loss, "lr": at.lr, "logit_scale": at.logit_scale,
-            "grad_norm": at.grad_norm, "skipped_steps": at.num_skipped, "samples_per_s": rate, "data_wait": wait,
+            "grad_norm": at.grad_norm, "truncated": at.truncated, "skipped_steps": at.num_skipped,
+            "samples_per_s": rate, "data_wait": wait,
         });
         if !at.sources.is_empty() {
             record["sources"] = json!(at.sources);

@@ -265,8 +265,12 @@ impl<'a> Outputs<'a> {
             all.bad.iter().map(|(cause, rows)| format!("{rows} bad rows: {cause}")).collect();
         let bad = if bad.is_empty() { "no bad rows".to_owned() } else { bad.join(", ") };
         written.log.say(&format!(
-            "{how} after step {} of {steps}; {} captions cut to the context length, {bad}",
-            at.step, all.truncated
+            "{how} after step {} of {steps}; {} of {} captions ({:.1} %) cut to the context \
+             length, {bad}",
+            at.step,
+            all.truncated,
+            all.rows,
+            100.0 * all.truncated as f64 / all.rows.max(1) as f64,
         ));
         let folder = written.folder.path().to_owned();
         if written.last.is_none() {

@@ -98,9 +98,10 @@ fn run(
     while state.at.step < steps {
         group.at_step(state.at.step);
         group.doing("reading data");
-        let asked = Instant::now();
+        let (asked, cut_before) = (Instant::now(), loader.counts().truncated);
         let batch = outputs.rescue(loader.next(), &state)?;
         clock.add(asked.elapsed(), size as u64);
+        let cut = (loader.counts().truncated - cut_before).cast_signed();
         group.doing("computing gradients");
         let rows = step::rows(&batch, &cfg.loss, state.model.logit_scale(), group);
         let rows = outputs.rescue(rows, &state)?;
@@ -129,9 +130,11 @@ fn run(
         unchecked.push_back(Unchecked::new(step, loss, &grad_norm, may_overflow, embedded, batch)?);
 
         // All ranks go by one clock and stop together.
-        let agreed = group.gather(&[i64::from(stop.asked()), started.elapsed().as_millis() as i64]);
+        let elapsed = started.elapsed().as_millis() as i64;
+        let agreed = group.gather(&[i64::from(stop.asked()), elapsed, cut]);
         let agreed = outputs.rescue(agreed, &state)?;
-        let stopping = agreed.chunks(2).any(|rank| rank[0] == 1);
+        let stopping = agreed.chunks(3).any(|rank| rank[0] == 1);
+        let truncated = agreed.chunks(3).map(|rank| rank[2]).sum::<i64>() as f64 / size as f64;
         let now = time::Duration::from_millis(agreed[1].cast_unsigned());
 
         // Once in a while. All of them are due after the last step, too.
@@ -161,6 +164,7 @@ fn run(
                     lr,
                     logit_scale,
                     grad_norm,
+                    truncated,
                     num_skipped,
                     sources: std::mem::take(&mut sources),
                 };

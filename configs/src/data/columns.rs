@@ -1,5 +1,6 @@
 //! Which column plays which role.
 
+use super::CaptionChoice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +10,12 @@ use serde::{Deserialize, Serialize};
 pub struct Columns {
     /// Encoded picture: binary, large_binary, binary_view or `struct<bytes, path>`.
     pub image: String,
-    /// Training texts: string or list of strings. One is drawn per visit.
-    pub captions: String,
+    /// Texts: a column of strings or lists of strings, or a list of alternatives, each a column or
+    /// a `template` filled from columns, with a `weight`. One alternative that the row can fill
+    /// and one text of a list are drawn per visit. A template can be filled if each of its columns
+    /// (strings, lists of strings, numbers or booleans) has a text or value in the row. Evaluation
+    /// takes the first.
+    pub captions: CaptionChoice,
     /// Product identity: string or integer. Rows with equal ids are never negatives.
     /// Without it every row is its own product.
     pub product_id: Option<String>,

@@ -1,13 +1,17 @@
 //! The `data` section: shards, columns, captions, pictures, order.
 
 mod augment;
+mod captions;
 mod columns;
 mod sources;
+mod template;
 mod text;
 
 pub use augment::Augment;
+pub use captions::{Alternative, CaptionChoice, CaptionSource};
 pub use columns::Columns;
 pub use sources::{Source, Train};
+pub use template::{Piece, Template, TemplateError};
 pub use text::{Clean, Text};
 
 use crate::{Streams, Workers};

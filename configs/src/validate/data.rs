@@ -1,7 +1,7 @@
 //! The checks of the `data` section.
 
 use super::Checks;
-use crate::{Columns, Data, Source, Streams, Train, Workers};
+use crate::{CaptionChoice, CaptionSource, Columns, Data, Source, Streams, Train, Workers};
 
 /// Records every problem of the section.
 pub(super) fn data(checks: &mut Checks, data: &Data, batch_size: usize) {
@@ -15,6 +15,8 @@ pub(super) fn data(checks: &mut Checks, data: &Data, batch_size: usize) {
         let named = !cache.dir.as_os_str().is_empty();
         checks.require(named, "data.cache.dir", "a folder", "empty text");
     }
+    checks.share("data.text.caption_dropout", data.text.caption_dropout);
+    checks.share("data.text.word_dropout", data.text.word_dropout);
     let augment = &data.augment;
     let scale = "two shares of the area, 0 < least <= greatest <= 1";
     checks.range("data.augment.scale", augment.scale, 1.0, scale);
@@ -49,24 +51,46 @@ fn mixture(checks: &mut Checks, sources: &[Source]) {
     }
 }
 
-fn columns(checks: &mut Checks, section: &str, columns: &Columns) {
-    let roles = [
-        ("captions", Some(&columns.captions)),
-        ("product_id", columns.product_id.as_ref()),
-        ("weight", columns.weight.as_ref()),
-    ];
-    checks.require(
-        !columns.image.is_empty(),
-        &format!("{section}.image"),
-        "a column name",
-        "empty text",
-    );
-    for (role, column) in roles {
+/// Above it, the sum of weights could lose the small ones.
+const MAX_WEIGHT: f64 = 1e9;
+
+fn columns(checks: &mut Checks, at: &str, columns: &Columns) {
+    let holds = !columns.image.is_empty();
+    checks.require(holds, &format!("{at}.image"), "a column name", "empty text");
+    captions(checks, at, &columns.captions, &columns.image);
+    for (role, column) in [("product_id", &columns.product_id), ("weight", &columns.weight)] {
         let Some(column) = column else { continue };
-        let path = format!("{section}.{role}");
-        checks.require(!column.is_empty(), &path, "a column name", "empty text");
-        let holds = column.is_empty() || *column != columns.image;
-        let found = format!("`{column}`, which is the picture ({section}.image)");
-        checks.require(holds, &path, "a column of its own", found);
+        text_column(checks, &format!("{at}.{role}"), at, column, &columns.image);
     }
+}
+
+fn captions(checks: &mut Checks, at: &str, CaptionChoice(choice): &CaptionChoice, image: &str) {
+    let path = format!("{at}.captions");
+    if choice.is_empty() {
+        checks.fail(&path, "expected at least one column or template, found none".into());
+    }
+    for (i, alternative) in choice.iter().enumerate() {
+        // One alternative may have been written without a list.
+        let path = if choice.len() == 1 { path.clone() } else { format!("{path}.{i}") };
+        for column in alternative.source.columns() {
+            text_column(checks, &path, at, column, image);
+        }
+        let holds = alternative.weight > 0.0 && alternative.weight <= MAX_WEIGHT;
+        let expected = format!("a number above 0 and at most {MAX_WEIGHT:e}");
+        checks.require(holds, &format!("{path}.weight"), &expected, alternative.weight);
+        let earlier = choice.iter().take(i).any(|earlier| earlier.source == alternative.source);
+        let found = match &alternative.source {
+            CaptionSource::Column(name) => format!("`{name}` twice"),
+            CaptionSource::Template(template) => format!("`{template}` twice"),
+        };
+        checks.require(!earlier, &path, "alternatives that differ; state a weight", found);
+    }
+}
+
+/// A column that cannot be the picture's.
+fn text_column(checks: &mut Checks, path: &str, at: &str, column: &str, image: &str) {
+    checks.require(!column.is_empty(), path, "a column name", "empty text");
+    let holds = column.is_empty() || column != image;
+    let found = format!("`{column}`, which is the picture ({at}.image)");
+    checks.require(holds, path, "a column of its own", found);
 }
