@@ -15,6 +15,7 @@ mod row;
 mod sample;
 mod scan;
 mod shards;
+mod stages;
 mod text;
 
 pub use bad::{Cause, Counts};
@@ -25,4 +26,5 @@ pub use picture::{Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resiz
 pub use rng::{Purpose, Rng};
 pub use scan::{Captions, Scan, ScanOptions};
 pub use shards::find_shards;
+pub use stages::StageTimes;
 pub use text::{Encoded, EndToken, PadId, Tokenizer, clean};

@@ -9,6 +9,7 @@ use crate::reader::{KEEP_OPEN_BYTES, Reader};
 use crate::rng::fingerprint;
 use crate::sample::{Recipe, Sample, Slot, WindowRows};
 use crate::shards::Shards;
+use crate::stages::{Stage, StageClock, StageTimes};
 use crate::{Batch, Counts, DataError, Preprocessor, Tokenizer};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -47,6 +48,7 @@ pub struct Loader {
     fingerprint: u64,
     ledger: Ledger,
     counts: Counts,
+    clock: Arc<StageClock>,
 }
 
 /// A batch, and what was met on the way to it.
@@ -94,13 +96,21 @@ impl Loader {
         let num_rows = order.num_rows();
         let ledger = Ledger::new(cfg.max_bad_fraction, num_rows / shard.world as u64)?;
 
-        let recipe = Recipe { tokenizer, picture: picture.clone(), augment: cfg.augment, seed };
+        let clock = Arc::new(StageClock::default());
+        let (picture, augment) = (picture.clone(), cfg.augment);
+        let recipe = Recipe { tokenizer, picture, augment, seed, clock: clock.clone() };
         let (size, pad_id) = (recipe.picture.size, recipe.tokenizer.pad_id());
         let pipeline = Pipeline::start(
             Plan { workers: cfg.workers, ahead: cfg.prefetch },
-            move |out| read(&shards, &order, streams, cursor, out),
+            {
+                let clock = clock.clone();
+                move |out| read(&shards, &order, streams, cursor, &clock, out)
+            },
             move |slot: Slot| recipe.fill(&slot),
-            move |samples| gather(samples, size, pad_id),
+            {
+                let clock = clock.clone();
+                move |samples| clock.time(Stage::Gather, || gather(samples, size, pad_id))
+            },
         )?;
         Ok(Self {
             pipeline,
@@ -110,6 +120,7 @@ impl Loader {
             fingerprint,
             ledger,
             counts: Counts::default(),
+            clock,
         })
     }
 
@@ -155,6 +166,11 @@ impl Loader {
         self.counts.clone()
     }
 
+    /// Where the data threads have spent their time since opening.
+    pub fn stage_times(&self) -> StageTimes {
+        self.clock.times()
+    }
+
     /// Warnings about skipped rows since the last call, few per cause.
     pub fn drain_warnings(&mut self) -> Vec<String> {
         self.ledger.drain_warnings()
@@ -181,6 +197,7 @@ fn read(
     order: &Order,
     streams: Range<usize>,
     from: Cursor,
+    clock: &StageClock,
     out: &mut Emitter<Slot>,
 ) -> Result<(), DataError> {
     let mut cursor = from;
@@ -212,7 +229,9 @@ fn read(
                             *loaded = None;
                             let mut rows = Vec::with_capacity(window.rows as usize);
                             for segment in epoch.segments(&window) {
-                                reader.read(segment, |row| rows.push(row))?;
+                                clock.time(Stage::Read, || {
+                                    reader.read(segment, |row| rows.push(row))
+                                })?;
                             }
                             let order = epoch.permutation(&window);
                             let rows = Arc::new(WindowRows { rows, order });

@@ -3,9 +3,10 @@
 
 use crate::bad::{BadRow, Cause};
 use crate::batch::SampleId;
-use crate::picture::{self, Picture, PictureError};
+use crate::picture::{Picture, PictureError};
 use crate::rng::{Purpose, Rng, hash};
 use crate::row::{RawImage, RawRow};
+use crate::stages::{Stage, StageClock};
 use crate::{DataError, Encoded, Preprocessor, Tokenizer};
 use configs::Augment;
 use std::borrow::Cow;
@@ -17,6 +18,7 @@ pub(crate) struct Recipe {
     pub picture: Preprocessor,
     pub augment: Augment,
     pub seed: u64,
+    pub clock: Arc<StageClock>,
 }
 
 /// The rows of a shuffle window, and the order in which slots take them.
@@ -81,9 +83,14 @@ impl Recipe {
             return Err((Cause::NoCaption, String::new()));
         }
         let caption = captions[rng.below(captions.len() as u64) as usize];
-        let text = self.tokenizer.encode(caption).map_err(|e| (Cause::NoCaption, e.to_string()))?;
-        let picture = decode_row(row)?;
-        let pixels = self.picture.augment(&picture, &self.augment, rng);
+        let text = self.clock.time(Stage::Tokenise, || self.tokenizer.encode(caption));
+        let text = text.map_err(|e| (Cause::NoCaption, e.to_string()))?;
+        let bytes = self.clock.time(Stage::Read, || encoded(row))?;
+        self.clock.picture(bytes.len());
+        let picture = self.clock.time(Stage::Decode, || Picture::decode(&bytes));
+        let picture = picture.map_err(unusable_picture)?;
+        let augment = || self.picture.augment(&picture, &self.augment, rng);
+        let pixels = self.clock.time(Stage::Transform, augment);
         Ok((weight, text, pixels.map_err(unusable_picture)?))
     }
 }
@@ -108,14 +115,18 @@ pub(crate) fn usable_captions(captions: &[String]) -> Vec<&str> {
 
 /// Decodes a row's picture.
 pub(crate) fn decode_row(row: &RawRow) -> Result<Picture, Unusable> {
-    let bytes: Cow<[u8]> = match &row.image {
-        RawImage::Bytes(bytes) => bytes.into(),
+    Picture::decode(&encoded(row)?).map_err(unusable_picture)
+}
+
+/// A row's picture as it is stored.
+fn encoded(row: &RawRow) -> Result<Cow<'_, [u8]>, Unusable> {
+    match &row.image {
+        RawImage::Bytes(bytes) => Ok(bytes.into()),
         RawImage::File(path) => std::fs::read(path)
-            .map_err(|error| (Cause::UndecodableImage, format!("`{}`: {error}", path.display())))?
-            .into(),
-        RawImage::None => return Err((Cause::NoImage, String::new())),
-    };
-    picture::Picture::decode(&bytes).map_err(unusable_picture)
+            .map(Cow::from)
+            .map_err(|error| (Cause::UndecodableImage, format!("`{}`: {error}", path.display()))),
+        RawImage::None => Err((Cause::NoImage, String::new())),
+    }
 }
 
 /// The cause that a picture's error is counted as.
