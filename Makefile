@@ -3,7 +3,7 @@
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: quickstart test lint bench bench-gpu libtorch peers triton tools
+.PHONY: quickstart test lint bench bench-data bench-gpu libtorch peers bench-peers triton tools
 
 # The main job on the embedded synthetic sample, to a retrieval report.
 quickstart: libtorch
@@ -28,6 +28,12 @@ bench: libtorch peers
 	PYTHONPATH=.peers:.libtorch $(PYTHON) tests/peers/bench.py
 	tests/peers/bench_gpu.sh --device cpu --smoke
 
+# The training loader beside open_clip's, MosaicML Streaming and Hugging Face datasets, on files that it
+# draws below target/; nothing else may run. In ARGS what tests/peers/bench_data.py takes.
+bench-data: libtorch peers bench-peers
+	cargo build --release --bin vlclip
+	PYTHONPATH=.bench-peers:.peers:.libtorch $(PYTHON) tests/peers/bench_data.py $(ARGS)
+
 # The same on a GPU, in ARGS what tests/peers/bench_gpu.py takes.
 bench-gpu: libtorch peers triton
 	cargo build --release --package train --example bench_step
@@ -40,6 +46,10 @@ libtorch: tools
 # transformers, open_clip and the other peers that the tests compare with.
 peers: tools
 	@train/native/fetch-wheels.sh tests/peers/requirements.txt .peers
+
+# The loaders that only bench-data compares with.
+bench-peers: tools
+	@train/native/fetch-wheels.sh tests/peers/bench_data.txt .bench-peers
 
 # What torch.compile makes GPU kernels with; only the GPU benchmark needs it.
 triton: tools

@@ -3,6 +3,7 @@
 
 mod activation;
 mod bad_input;
+mod bench;
 mod formats;
 mod launch;
 mod micro_batches;

@@ -8,4 +8,5 @@ mod captions;
 mod invariances;
 mod others;
 mod pictures;
+mod s3;
 mod support;

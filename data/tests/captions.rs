@@ -117,7 +117,9 @@ fn weighted_columns_and_templates_reach_the_batches() {
     // The same whatever was drawn before, and in parts.
     let mut again = open(&cfg, 12, Shard::WHOLE, Cursor { epoch: 7, batch: 2 }).unwrap();
     assert_eq!(words(&[again.next().unwrap()]), samples[37 * 12..38 * 12]);
-    let rank = |rank| open(&cfg, 12, Shard { rank, world: 2 }, Cursor::default()).unwrap().next();
+    let rank = |rank| {
+        open(&cfg, 12, Shard { rank, world: 2, local_world: 1 }, Cursor::default()).unwrap().next()
+    };
     assert_eq!(words(&[rank(0).unwrap(), rank(1).unwrap()]), samples[..12]);
 }
 
@@ -218,7 +220,8 @@ fn evaluation_sees_the_first_alternative_or_all_without_dropout() {
     let scan = |captions| {
         let options = ScanOptions { captions, ..ScanOptions::default() };
         let picture = Preprocessor::clip(8);
-        let scan = Scan::open(&cfg.train, &cfg.columns, tokenizer(), &picture, &options).unwrap();
+        let scan =
+            Scan::open(&cfg.train.paths(), &cfg.columns, tokenizer(), &picture, &options).unwrap();
         let batches: Result<Vec<_>, DataError> = scan.collect();
         batches.unwrap().into_iter().flat_map(|batch| batch.captions).collect::<Vec<_>>()
     };

@@ -23,7 +23,7 @@ pub use group::{ProcessGroup, Reducer, Store};
 pub use optim::{
     AdamWStep, OnDevice, ScaleUpdate, copy, fused_adamw, global_norm, scale, update_scale,
 };
-pub use process::{die_with_parent, exit_now, kill, kill_group};
+pub use process::{cpu_time, die_with_parent, exit_now, kill, kill_group};
 pub use recompute::recompute;
 pub use rng::{rng_state, set_rng_state};
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::Duration;
 
 /// Makes the process that `command` starts die (SIGKILL) with the *thread* that starts it: start it
 /// from the main thread.
@@ -46,6 +47,24 @@ pub fn kill_group(leader: u32, signal: i32) -> io::Result<()> {
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: it does not return, and nothing of this process is used again.
     unsafe { libc::_exit(code) }
+}
+
+/// The time that cores have spent on this process so far, all of its threads, the system's work
+/// for it included.
+pub fn cpu_time() -> Duration {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the system fills the struct in; zeros are a valid one, too, should it not.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    [usage.ru_utime, usage.ru_stime]
+        .map(|time| {
+            let micros = Duration::from_micros(time.tv_usec.cast_unsigned());
+            Duration::from_secs(time.tv_sec.cast_unsigned()) + micros
+        })
+        .iter()
+        .sum()
 }
 
 /// Refuses the numbers that `kill(2)` takes for "my group", "everyone" and groups.

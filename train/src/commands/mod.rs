@@ -1,5 +1,6 @@
 //! One module per command; each turns its arguments into one call of the library.
 
+mod bench;
 mod config;
 mod eval;
 mod launch;
@@ -32,6 +33,8 @@ pub enum Command {
     Verify(verify::Args),
     /// Measure retrieval of a model over held-out products.
     Eval(eval::Args),
+    /// Measure a part of training by itself.
+    Bench(bench::Args),
     /// Show, check or describe configurations.
     Config(config::Args),
     /// Draw the synthetic catalogue of the quick start.
@@ -46,6 +49,7 @@ impl Command {
             Self::Launch(args) => launch::run(&args),
             Self::Verify(args) => verify::run(&args),
             Self::Eval(args) => eval::run(&args),
+            Self::Bench(args) => bench::run(&args),
             Self::Config(args) => config::run(&args),
             Self::Sample(args) => sample::run(&args),
         }
