@@ -67,6 +67,15 @@ impl Roles {
         ProjectionMask::leaves(parquet, leaves)
     }
 
+    /// Role and column name of every role that is in use.
+    pub fn by_name(&self) -> Vec<(&'static str, &str)> {
+        let optional = [("product_id", &self.product_id), ("weight", &self.weight)];
+        let optional =
+            optional.into_iter().filter_map(|(role, name)| Some((role, name.as_deref()?)));
+        let always = [("image", self.image.as_str()), ("captions", self.captions.as_str())];
+        always.into_iter().chain(optional).collect()
+    }
+
     fn names(&self) -> impl Iterator<Item = &String> {
         [&self.image, &self.captions].into_iter().chain(&self.product_id).chain(&self.weight)
     }
@@ -124,6 +133,17 @@ pub(crate) fn resolve<'a>(schema: &'a Schema, name: &str) -> Option<(Vec<String>
     find(schema.fields(), name, &mut path).map(|field| (path, field))
 }
 
+/// The roles that a column of this type can play.
+pub(crate) fn fitting(kind: &DataType) -> Vec<&'static str> {
+    let roles: [(&'static str, fn(&DataType) -> bool); 4] = [
+        ("image", is_image),
+        ("captions", is_captions),
+        ("product_id", is_product),
+        ("weight", is_number),
+    ];
+    roles.into_iter().filter(|(_, fits)| fits(kind)).map(|(role, _)| role).collect()
+}
+
 fn is_bytes(kind: &DataType) -> bool {
     use DataType::*;
     match kind {
@@ -157,7 +177,7 @@ fn is_captions(kind: &DataType) -> bool {
     }
 }
 
-fn is_product(kind: &DataType) -> bool {
+pub(crate) fn is_product(kind: &DataType) -> bool {
     match kind {
         DataType::Dictionary(_, values) => is_product(values),
         _ => is_text(kind) || kind.is_integer(),
@@ -169,7 +189,7 @@ fn is_number(kind: &DataType) -> bool {
 }
 
 /// A type as Arrow users write it.
-fn type_name(kind: &DataType) -> String {
+pub(crate) fn type_name(kind: &DataType) -> String {
     use DataType::*;
     match kind {
         Utf8 => "string".into(),

@@ -177,6 +177,12 @@ pub enum DataError {
     /// A picture given directly (not as a row) cannot be used.
     #[error("picture: {0}")]
     Picture(#[from] crate::PictureError),
+    /// A contact sheet that cannot be drawn.
+    #[error("contact sheet: {reason}")]
+    ContactSheet {
+        /// Why.
+        reason: String,
+    },
     /// A data thread panicked: a bug in this program or in a library.
     #[error("a data thread panicked at {at}: {message}")]
     Panic {

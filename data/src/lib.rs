@@ -5,6 +5,7 @@ mod batch;
 mod cells;
 mod columns;
 mod error;
+pub mod inspect;
 mod loader;
 mod order;
 mod picture;

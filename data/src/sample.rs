@@ -92,7 +92,7 @@ impl Recipe {
 pub(crate) type Unusable = (Cause, String);
 
 /// The weight as it is used. 1e300 is finite only until it becomes an f32.
-fn usable_weight(weight: Option<f64>) -> Result<f32, Unusable> {
+pub(crate) fn usable_weight(weight: Option<f64>) -> Result<f32, Unusable> {
     let weight = weight.ok_or_else(|| (Cause::BadWeight, "null".to_owned()))?;
     let used = weight as f32;
     match used.is_finite() && weight >= 0.0 {
@@ -106,16 +106,20 @@ pub(crate) fn usable_captions(captions: &[String]) -> Vec<&str> {
     captions.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect()
 }
 
+/// The encoded bytes of a row's picture.
+pub(crate) fn encoded_picture(row: &RawRow) -> Result<Cow<'_, [u8]>, Unusable> {
+    match &row.image {
+        RawImage::Bytes(bytes) => Ok(bytes.into()),
+        RawImage::File(path) => std::fs::read(path)
+            .map(Cow::from)
+            .map_err(|error| (Cause::UndecodableImage, format!("`{}`: {error}", path.display()))),
+        RawImage::None => Err((Cause::NoImage, String::new())),
+    }
+}
+
 /// Decodes a row's picture.
 pub(crate) fn decode_row(row: &RawRow) -> Result<Picture, Unusable> {
-    let bytes: Cow<[u8]> = match &row.image {
-        RawImage::Bytes(bytes) => bytes.into(),
-        RawImage::File(path) => std::fs::read(path)
-            .map_err(|error| (Cause::UndecodableImage, format!("`{}`: {error}", path.display())))?
-            .into(),
-        RawImage::None => return Err((Cause::NoImage, String::new())),
-    };
-    picture::Picture::decode(&bytes).map_err(unusable_picture)
+    picture::Picture::decode(&encoded_picture(row)?).map_err(unusable_picture)
 }
 
 /// The cause that a picture's error is counted as.

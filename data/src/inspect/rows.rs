@@ -1,0 +1,212 @@
+//! The only part of an inspection that touches files: opening shards, and reading chosen rows of
+//! them, with or without their pictures.
+
+use crate::columns::resolve;
+use crate::order::Segment;
+use crate::row::{self, Place, RawRow};
+use crate::shards::Shards;
+use crate::{DataError, cells};
+use configs::Columns;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+
+/// Rows decoded from Parquet at once.
+const ROWS_AT_ONCE: usize = 64;
+
+/// Opened shards, to be read in pieces.
+pub(super) struct Rows {
+    pub shards: Shards,
+    /// The column that slices are counted by.
+    pub slice: Option<String>,
+}
+
+/// What to read of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The columns that play a role.
+    Roles,
+    /// The same without the picture, and the slice.
+    Texts,
+}
+
+/// One row, and its slice where there is such a column, it was asked for and is not null.
+pub(super) struct Row {
+    pub row: RawRow,
+    pub slice: Option<String>,
+}
+
+impl Rows {
+    /// Opens the shards. `slice`: a column of text or integers; where it is `None`, `product_type`
+    /// if there is such a column.
+    pub fn open(
+        paths: &[String],
+        columns: &Columns,
+        slice: Option<&str>,
+    ) -> Result<Self, DataError> {
+        let shards = Shards::open(paths, columns)?;
+        let present = |name: &str| {
+            shards.files.iter().all(|file| {
+                let found = resolve(file.metadata.schema(), name);
+                found.is_some_and(|(_, field)| crate::columns::is_product(field.data_type()))
+            })
+        };
+        let slice = match slice {
+            Some(name) if present(name) => Some(name.to_owned()),
+            Some(name) => {
+                let schema = shards.files[0].metadata.schema();
+                let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+                return Err(DataError::Config {
+                    field: "slice",
+                    expected: format!(
+                        "a column of text or integers in every shard (of {})",
+                        names.join(", ")
+                    ),
+                    found: name.into(),
+                });
+            }
+            None => Some("product_type").filter(|name| present(name)).map(str::to_owned),
+        };
+        Ok(Self { shards, slice })
+    }
+
+    /// Rows of all shards.
+    pub fn num_rows(&self) -> u64 {
+        self.shards.num_rows
+    }
+
+    /// Pieces of `piece` consecutive rows, `rows` in all, evenly spread over the row groups and in
+    /// file order; a piece ends where its row group does. Every row where `rows` are asked for.
+    pub fn spread(&self, rows: u64, piece: u64) -> Vec<Segment> {
+        let groups = self.shards.groups.iter().enumerate();
+        let filled = groups.filter(|(_, group)| group.rows > 0);
+        if rows >= self.num_rows() {
+            let whole = |(group, of): (usize, &crate::shards::Group)| Segment {
+                group,
+                first: 0,
+                rows: of.rows,
+            };
+            return filled.map(whole).collect();
+        }
+        let mut end = 0;
+        let ends: Vec<(usize, u64, u64)> = filled
+            .map(|(index, group)| {
+                end += group.rows;
+                (index, end, group.rows)
+            })
+            .collect();
+        let pieces = rows.div_ceil(piece);
+        let mut taken = 0; // virtual rows that are behind the last piece
+        let mut segments = Vec::new();
+        for number in 0..pieces {
+            let wide = u128::from(self.num_rows()) * (2 * u128::from(number) + 1);
+            let middle = u64::try_from(wide / (2 * u128::from(pieces))).unwrap_or(u64::MAX);
+            let start = middle.saturating_sub(piece / 2).max(taken);
+            let at = ends.partition_point(|(_, end, _)| *end <= start);
+            let Some(&(group, end, rows)) = ends.get(at) else { break };
+            let rows_left = piece.min(end - start);
+            segments.push(Segment { group, first: start + rows - end, rows: rows_left });
+            taken = start + rows_left;
+        }
+        segments
+    }
+
+    /// Reads the rows of a segment, `each` called with one after the other.
+    pub fn read(
+        &self,
+        segment: Segment,
+        part: Part,
+        mut each: impl FnMut(Row),
+    ) -> Result<(), DataError> {
+        let Segment { group: index, first, rows } = segment;
+        let group = self.shards.groups[index];
+        let file = &self.shards.files[group.shard];
+        let fault = |row: u64, reason: String| DataError::Read {
+            path: file.path.to_path_buf(),
+            group: group.index,
+            row,
+            reason,
+        };
+        let handle = File::open(&file.path)
+            .map_err(|source| DataError::Io { path: file.path.to_path_buf(), source })?;
+        let at = |row: u64| usize::try_from(row).unwrap_or(usize::MAX);
+        let batches =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(handle, file.metadata.clone())
+                .with_row_groups(vec![group.index])
+                .with_projection(self.projection(group.shard, part))
+                .with_batch_size(ROWS_AT_ONCE)
+                .with_offset(at(first))
+                .with_limit(at(rows))
+                .build()
+                .map_err(|error| fault(group.first_row + first, error.to_string()))?;
+        let mut row = group.first_row + first;
+        for batch in batches {
+            let batch = batch.map_err(|error| fault(row, error.to_string()))?;
+            let schema = batch.schema();
+            let slice = self.slice.as_deref().filter(|_| part == Part::Texts);
+            let slice = slice.and_then(|name| {
+                let (path, _) = resolve(&schema, name)?;
+                Some((cells::at_path(&batch, &path)?, path))
+            });
+            let place =
+                Place { shard: &file.path, first_row: row, first_number: file.first_row + row };
+            for (i, row) in row::rows(&batch, &self.shards.roles, &place).into_iter().enumerate() {
+                let slice = slice.as_ref().and_then(|(array, path)| {
+                    let null = cells::is_null(&batch, path, i);
+                    cells::identity(array, i).filter(|_| !null)
+                });
+                each(Row { row, slice });
+            }
+            row += batch.num_rows() as u64;
+        }
+        let expected = group.first_row + first + rows;
+        if row < expected {
+            let reason = "the row group ends before its stated number of rows";
+            return Err(fault(row, reason.into()));
+        }
+        Ok(())
+    }
+
+    /// The leaf columns of a part.
+    fn projection(&self, shard: usize, part: Part) -> ProjectionMask {
+        let file = &self.shards.files[shard];
+        if part == Part::Roles {
+            return file.projection.clone();
+        }
+        let schema = file.metadata.schema();
+        let path = |name: &str| resolve(schema, name).map(|(path, _)| path);
+        let picture = path(&self.shards.roles.image).unwrap_or_default();
+        let slice = self.slice.as_deref().and_then(path);
+        let parquet = file.metadata.parquet_schema();
+        let leaves = parquet.columns().iter().enumerate().filter(|(leaf, column)| {
+            let parts = column.path().parts();
+            let role = file.projection.leaf_included(*leaf) && !parts.starts_with(&picture);
+            role || slice.as_ref().is_some_and(|slice| parts.starts_with(slice))
+        });
+        ProjectionMask::leaves(parquet, leaves.map(|(leaf, _)| leaf))
+    }
+
+    /// The first bytes of a shard from `offset` on, at most `len`.
+    pub fn head(&self, shard: usize, offset: u64, len: u64) -> Result<Vec<u8>, DataError> {
+        let path = &self.shards.files[shard].path;
+        let read = || {
+            let mut file = File::open(path)?;
+            file.seek(SeekFrom::Start(offset))?;
+            let mut bytes = Vec::new();
+            file.take(len).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().map_err(|source| DataError::Io { path: path.to_path_buf(), source })
+    }
+
+    /// Bytes of all shards.
+    pub fn num_bytes(&self) -> Result<u64, DataError> {
+        let size = |file: &crate::shards::ShardFile| {
+            std::fs::metadata(&file.path)
+                .map(|metadata| metadata.len())
+                .map_err(|source| DataError::Io { path: file.path.to_path_buf(), source })
+        };
+        self.shards.files.iter().map(size).sum()
+    }
+}
