@@ -7,7 +7,8 @@ mod columns;
 mod error;
 pub mod inspect;
 mod loader;
-mod order;
+#[doc(hidden)] // no part of the interface: examples/shuffle_quality studies it
+pub mod order;
 mod picture;
 mod pipeline;
 mod reader;

@@ -79,6 +79,11 @@ fn run(
     let mut outputs = Outputs::new(cfg, folder, group, &state.at, steps)?;
     let needs = Estimate::new(&state.model, &work, micro);
     outputs.announce(&state, &loader, steps, micro, &needs);
+    if state.at.step == 0 && group.leads() {
+        let epoch = loader.batches_per_epoch();
+        let warnings = preflight::data_warnings(cfg, &state.model_dir, steps, epoch);
+        warnings.iter().for_each(|line| outputs.warn(line));
+    }
     let every = |cadence: Option<Cadence>| Due::new(cadence.unwrap_or(Cadence::Steps(u64::MAX)));
     let mut log_due = every(Some(cfg.log.every));
     let mut eval_due = every(cfg.eval.as_ref().map(|eval| eval.every));

@@ -2,6 +2,7 @@
 
 mod config;
 mod eval;
+mod inspect;
 mod launch;
 mod sample;
 mod train;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 /// Shown below the list of commands.
 pub const EXAMPLES: &str = "Examples:
   vlclip sample --out checkpoints/sample
+  vlclip inspect checkpoints/sample/train --tokenizer checkpoints/sample/tokenizer.json
   vlclip train configs/quickstart.yaml --set optim.lr=5e-4
   vlclip launch --nproc-per-node auto -- train configs/vit-l-14-8gpu.yaml
   vlclip verify configs/quickstart.yaml --processes 2
@@ -30,6 +32,8 @@ pub enum Command {
     Launch(launch::Args),
     /// Show that neither the number of processes nor micro-batches change the training.
     Verify(verify::Args),
+    /// Show what is in shards, with advice, or what a model or checkpoint is.
+    Inspect(inspect::Args),
     /// Measure retrieval of a model over held-out products.
     Eval(eval::Args),
     /// Show, check or describe configurations.
@@ -45,6 +49,7 @@ impl Command {
             Self::Train(args) => train::run(&args),
             Self::Launch(args) => launch::run(&args),
             Self::Verify(args) => verify::run(&args),
+            Self::Inspect(args) => inspect::run(&args),
             Self::Eval(args) => eval::run(&args),
             Self::Config(args) => config::run(&args),
             Self::Sample(args) => sample::run(&args),
