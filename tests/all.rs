@@ -4,6 +4,7 @@
 mod activation;
 mod bad_input;
 mod formats;
+mod inspect;
 mod launch;
 mod micro_batches;
 mod parity;

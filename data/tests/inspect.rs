@@ -1,7 +1,7 @@
 //! What an inspection finds in shards whose content is known.
 
 use crate::support::{config, peer, png, row, shards, tokenizer, write};
-use data::inspect::{InspectOptions, Sheet, Spread, Unit, contact_sheet, inspect};
+use data::inspect::{InspectOptions, Seen, Sheet, Spread, Unit, contact_sheet, inspect};
 use data::{Captions, Cause, DataError, Preprocessor, Scan, ScanOptions};
 use std::path::Path;
 
@@ -114,11 +114,9 @@ fn a_sample_says_so_and_is_spread_over_the_row_groups() {
     };
     let found = inspect(&paths, &sampled).unwrap();
     assert_eq!(found, inspect(&paths, &sampled).unwrap(), "the same rows every time");
-    // Pieces end with their row groups of 7 rows.
-    let seen = found.pictures.seen;
-    assert!(!seen.exact && seen.of == 250 && (10..=40).contains(&seen.rows), "{seen:?}");
-    let seen = found.same_caption.seen;
-    assert!(!seen.exact && (20..=50).contains(&seen.rows), "{seen:?}");
+    // Three pieces of 16 rows, ten of 5.
+    assert_eq!(found.pictures.seen, Seen { rows: 48, of: 250, exact: false });
+    assert_eq!(found.same_caption.seen, Seen { rows: 50, of: 250, exact: false });
     assert_eq!(found.captions.unit, Unit::Words);
     assert_eq!(found.captions.length, Some(Spread { min: 2, median: 2, p95: 2, max: 2 }));
     assert_eq!(found.captions.truncated, None);

@@ -12,6 +12,10 @@ const MANY_TRUNCATED: f64 = 0.1;
 const MANY_UNUSABLE: f64 = 0.01;
 const MANY_SMALL: f64 = 0.25;
 const MANY_REPEATED: f64 = 0.02;
+/// How likely neighbours have one slice where files count as sorted, and how much likelier than
+/// other rows.
+const SORTED: f64 = 0.2;
+const SORTED_TIMES: f64 = 3.0;
 /// How many times the model's input a picture's side may be before decoding it is wasteful.
 const OVERSIZE: u64 = 3;
 
@@ -116,6 +120,17 @@ fn content(found: &Inspection) -> Vec<String> {
             "{} of the rows repeat the picture of another row, byte for byte: remove them or give \
              them one product id",
             percent(repeated)
+        ));
+    }
+    if let Some(slices) = &found.slices
+        && slices.equal_in_window > SORTED.max(SORTED_TIMES * slices.equal_elsewhere)
+    {
+        lines.push(format!(
+            "files are sorted by `{}`: two rows that lie together share it with probability \
+             {:.2}, any others with {:.2}, so batches are less mixed than a uniform shuffle's; \
+             write the rows in random order, or small row groups and a large window_rows \
+             (data/shuffle.md)",
+            slices.column, slices.equal_in_window, slices.equal_elsewhere
         ));
     }
     if let Some(products) = &found.same_product

@@ -21,22 +21,22 @@ pub struct Duplicates {
     pub sharing_rows: u64,
     /// The values that most rows share.
     pub largest: Vec<Tally>,
-    /// The probability that two rows of one window (consecutive rows) come with equal values.
+    /// The probability that two rows of one window, which lie together in one row group, come
+    /// with equal values.
     pub equal_in_window: f64,
-    /// The same for two rows of different windows.
+    /// The same for any other two rows.
     pub equal_elsewhere: f64,
 }
 
 impl Duplicates {
     /// The expected number of rows of a global batch of `batch` rows whose value another row of
-    /// the batch has, too; at most `batch`. `share`: rows that come from one window. Exact where
-    /// no value occurs more than twice in a batch, else an upper bound.
-    pub fn expected_in_batch(&self, batch: usize, share: usize) -> f64 {
-        let pairs = |rows: f64| rows * (rows - 1.0) / 2.0;
-        let within = pairs(share as f64) * batch as f64 / share.max(1) as f64;
-        let elsewhere = pairs(batch as f64) - within;
-        let equal = within * self.equal_in_window + elsewhere * self.equal_elsewhere;
-        (2.0 * equal).min(batch as f64)
+    /// the batch has, too; at most `batch`. `together`: the probability that two rows of a batch
+    /// come from one window of one row group ([`super::RowGroups::together_in_batch`]). Exact
+    /// where no value occurs more than twice in a batch, else an upper bound.
+    pub fn expected_in_batch(&self, batch: usize, together: f64) -> f64 {
+        let equal = together * self.equal_in_window + (1.0 - together) * self.equal_elsewhere;
+        let batch = batch as f64;
+        (batch * (batch - 1.0) * equal).clamp(0.0, batch)
     }
 }
 
@@ -188,10 +188,11 @@ mod tests {
             equal_in_window,
             equal_elsewhere,
         };
-        // 4 streams that give 2 rows each: 4 pairs within, 24 across.
-        assert!((of(0.5, 0.0).expected_in_batch(8, 2) - 4.0).abs() < 1e-12);
-        assert!((of(0.0, 0.01).expected_in_batch(8, 2) - 0.48).abs() < 1e-12);
-        assert_eq!(of(1.0, 1.0).expected_in_batch(8, 2), 8.0);
-        assert_eq!(of(0.5, 0.5).expected_in_batch(1, 1), 0.0);
+        // 4 streams that give 2 rows each: 4 pairs of 28 within, 24 across.
+        let together = 4.0 / 28.0;
+        assert!((of(0.5, 0.0).expected_in_batch(8, together) - 4.0).abs() < 1e-12);
+        assert!((of(0.0, 0.01).expected_in_batch(8, together) - 0.48).abs() < 1e-12);
+        assert_eq!(of(1.0, 1.0).expected_in_batch(8, 0.5), 8.0);
+        assert_eq!(of(0.5, 0.5).expected_in_batch(1, 0.0), 0.0);
     }
 }

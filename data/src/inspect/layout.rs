@@ -50,32 +50,33 @@ pub struct RowGroups {
 }
 
 impl RowGroups {
-    /// The probability that two rows of a global batch come from the same row group, with the
-    /// order of `order.rs` and with a uniform permutation. An estimate, from the median row group.
+    /// The probability that two rows of a global batch come from one window of one row group, by
+    /// the order of `order.rs`. An estimate, from the median row group.
     ///
     /// Two rows of one window of W rows lie d apart with density 2 (W - d) / W^2 and share a row
     /// group of g rows with probability max(0, 1 - d/g).
-    pub fn same_in_batch(
+    pub fn together_in_batch(
         &self,
         rows: u64,
         batch: usize,
         streams: usize,
         window_rows: usize,
-    ) -> (f64, f64) {
+    ) -> f64 {
         let group = self.rows.median.max(1) as f64;
-        let stream = rows as f64 / streams as f64;
-        let window = (window_rows as f64).min(stream);
-        let uniform = (group / rows as f64).min(1.0);
+        let window = (window_rows as f64).min(rows as f64 / streams as f64);
         let in_window = if group < window {
             group / window - (group / window).powi(2) / 3.0
         } else {
             1.0 - window / (3.0 * group)
         };
-        // Streams lie a stream's rows apart, all over the data.
-        let elsewhere = if group < stream { 0.0 } else { uniform };
         let share = (batch as f64 / streams as f64).max(1.0);
         let beside = (share - 1.0) / (batch as f64 - 1.0).max(1.0);
-        (beside * in_window + (1.0 - beside) * elsewhere, uniform)
+        beside * in_window
+    }
+
+    /// The probability that two rows of a uniform permutation come from one row group.
+    pub fn together_if_uniform(&self, rows: u64) -> f64 {
+        (self.rows.median as f64 / rows as f64).min(1.0)
     }
 }
 

@@ -255,10 +255,12 @@ fn compare(
                 in_window = 0;
                 products.end_window();
                 captions.end_window();
+                slices.end_window();
             }
         })?;
         products.end_window();
         captions.end_window();
+        slices.end_window();
     }
     let of = rows.num_rows();
     let has_products = options.columns.product_id.is_some();

@@ -76,8 +76,9 @@ impl Rows {
         self.shards.num_rows
     }
 
-    /// Pieces of `piece` consecutive rows, `rows` in all, evenly spread over the row groups and in
-    /// file order; a piece ends where its row group does. Every row where `rows` are asked for.
+    /// Pieces of `piece` consecutive rows, at least `rows` in all, evenly spread over the shards
+    /// and in file order; a piece that crosses row groups is one segment for each. Every row
+    /// where `rows` or more are asked for.
     pub fn spread(&self, rows: u64, piece: u64) -> Vec<Segment> {
         let groups = self.shards.groups.iter().enumerate();
         let filled = groups.filter(|(_, group)| group.rows > 0);
@@ -97,17 +98,20 @@ impl Rows {
             })
             .collect();
         let pieces = rows.div_ceil(piece);
-        let mut taken = 0; // virtual rows that are behind the last piece
+        let mut at = 0; // rows before this one are taken or passed over
         let mut segments = Vec::new();
         for number in 0..pieces {
             let wide = u128::from(self.num_rows()) * (2 * u128::from(number) + 1);
             let middle = u64::try_from(wide / (2 * u128::from(pieces))).unwrap_or(u64::MAX);
-            let start = middle.saturating_sub(piece / 2).max(taken);
-            let at = ends.partition_point(|(_, end, _)| *end <= start);
-            let Some(&(group, end, rows)) = ends.get(at) else { break };
-            let rows_left = piece.min(end - start);
-            segments.push(Segment { group, first: start + rows - end, rows: rows_left });
-            taken = start + rows_left;
+            at = middle.saturating_sub(piece / 2).max(at);
+            let piece_end = at + piece;
+            while at < piece_end {
+                let index = ends.partition_point(|(_, end, _)| *end <= at);
+                let Some(&(group, end, rows)) = ends.get(index) else { break };
+                let taken = piece_end.min(end) - at;
+                segments.push(Segment { group, first: at + rows - end, rows: taken });
+                at += taken;
+            }
         }
         segments
     }

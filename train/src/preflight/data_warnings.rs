@@ -3,7 +3,7 @@
 use crate::model_dir::ModelDir;
 use configs::{Duplicates as Counted, Positives, RunConfig};
 use data::inspect::{
-    CaptionLengths, Duplicates, InspectOptions, Pictures, RowGroups, Unusable, inspect,
+    CaptionLengths, Duplicates, InspectOptions, Pictures, RowGroups, Slices, Unusable, inspect,
 };
 
 /// Rows of the sample; their pictures are not decoded.
@@ -19,6 +19,8 @@ const MANY_MASKED: f64 = 0.1;
 const MANY_FALSE: f64 = 0.01;
 /// With fewer row groups at a time than this, a batch of sorted data is one-sided.
 const FEW_GROUPS: f64 = 16.0;
+/// How many times as often as after a uniform shuffle two rows of a batch may be alike.
+const CLUMPED: f64 = 2.0;
 
 /// One line per finding: what was found, why it matters, what to do. Reads a few hundred rows, on
 /// the calling rank alone; that they cannot be read is a finding, too, for the run has opened the
@@ -50,9 +52,11 @@ pub fn data_warnings(
     lines.extend(unusable(&found.unusable, cfg.data.max_bad_fraction));
     lines.extend(truncated(&found.captions));
     lines.extend(small(&found.pictures));
-    lines.extend(found.same_product.as_ref().and_then(|same| repeated(same, "product", cfg)));
-    lines.extend(repeated(&found.same_caption, "caption", cfg));
-    lines.extend(one_sided(&found.row_groups, found.rows, cfg));
+    let together = together(&found.row_groups, found.rows, cfg);
+    let products = found.same_product.as_ref();
+    lines.extend(products.and_then(|same| repeated(same, "product", together, cfg)));
+    lines.extend(repeated(&found.same_caption, "caption", together, cfg));
+    lines.extend(one_sided(&found.row_groups, found.slices.as_ref(), found.rows, cfg));
     lines
 }
 
@@ -110,10 +114,15 @@ fn small(found: &Pictures) -> Option<String> {
     })
 }
 
-fn repeated(found: &Duplicates, noun: &str, cfg: &RunConfig) -> Option<String> {
+/// The probability that two rows of a batch lie together in the files.
+fn together(found: &RowGroups, rows: u64, cfg: &RunConfig) -> f64 {
+    let (batch, shuffle) = (cfg.batch.size, cfg.data.shuffle);
+    found.together_in_batch(rows, batch, shuffle.streams.number(batch), shuffle.window_rows)
+}
+
+fn repeated(found: &Duplicates, noun: &str, together: f64, cfg: &RunConfig) -> Option<String> {
     let batch = cfg.batch.size;
-    let of_a_window = batch / cfg.data.shuffle.streams.number(batch);
-    let rows = found.expected_in_batch(batch, of_a_window);
+    let rows = found.expected_in_batch(batch, together);
     let counted = match cfg.loss.duplicates {
         Counted::Product => noun == "product",
         Counted::Caption => noun == "caption",
@@ -136,21 +145,44 @@ fn repeated(found: &Duplicates, noun: &str, cfg: &RunConfig) -> Option<String> {
     })
 }
 
-fn one_sided(found: &RowGroups, rows: u64, cfg: &RunConfig) -> Option<String> {
+/// Sorted files: by a column of which the rows are known, else row groups so large that it would
+/// matter much.
+fn one_sided(
+    groups: &RowGroups,
+    slices: Option<&Slices>,
+    rows: u64,
+    cfg: &RunConfig,
+) -> Option<String> {
     let (batch, window) = (cfg.batch.size, cfg.data.shuffle.window_rows);
     let streams = cfg.data.shuffle.streams.number(batch);
-    let (ours, uniform) = found.same_in_batch(rows, batch, streams, window);
-    (ours * FEW_GROUPS > 1.0 && ours > 2.0 * uniform).then(|| {
-        format!(
-            "a batch draws on about {:.0} row groups at a time, a uniform shuffle would on {:.0}: \
-             where files are sorted, its rows are alike; row groups have {} rows, streams = \
-             {streams}, window_rows = {window}: write smaller row groups (pyarrow: row_group_size) \
-             or rows in random order, or raise data.shuffle.streams or window_rows",
-            1.0 / ours,
-            (1.0 / uniform).min(batch as f64),
-            found.rows.median,
-        )
-    })
+    let (together, uniform) = (together(groups, rows, cfg), groups.together_if_uniform(rows));
+    let found = match slices {
+        Some(Slices { column, equal_in_window, equal_elsewhere, .. }) => {
+            let ours = together * equal_in_window + (1.0 - together) * equal_elsewhere;
+            let even = uniform * equal_in_window + (1.0 - uniform) * equal_elsewhere;
+            (ours > CLUMPED * even && *equal_in_window > 0.0).then(|| {
+                format!(
+                    "files are sorted by `{column}`: two rows of a batch share it {:.1} times as \
+                     often as after a uniform shuffle",
+                    ours / even
+                )
+            })
+        }
+        None => (together * FEW_GROUPS > 1.0 && together > CLUMPED * uniform).then(|| {
+            format!(
+                "a batch draws on about {:.0} row groups at a time, after a uniform shuffle it \
+                 would on {:.0}: where files are sorted, its rows are alike",
+                1.0 / together,
+                (1.0 / uniform).min(batch as f64)
+            )
+        }),
+    }?;
+    Some(format!(
+        "{found}; row groups have {} rows, streams = {streams}, window_rows = {window}: write rows \
+         in random order or smaller row groups (pyarrow: row_group_size), or raise \
+         data.shuffle.streams or window_rows",
+        groups.rows.median
+    ))
 }
 
 #[cfg(test)]
@@ -249,24 +281,24 @@ mod tests {
             equal_in_window: 0.0,
             equal_elsewhere,
         };
-        // 4 x 64 rows: 24,576 pairs of different windows.
+        // 256 x 255 ordered pairs, 3 of 4 of rows that do not lie together.
         let masked = config("");
-        assert_eq!(repeated(&found(5e-4), "product", &masked), None);
-        let text = repeated(&found(2e-3), "product", &masked).unwrap();
+        assert_eq!(repeated(&found(5e-4), "product", 0.25, &masked), None);
+        let text = repeated(&found(2e-3), "product", 0.25, &masked).unwrap();
         assert!(
             text.starts_with("about 98 of the 256 rows of a batch share their product"),
             "{text}"
         );
         assert!(text.contains("no negatives of one another"), "{text}");
         let ignored = config("loss: {positives: ignore}\n");
-        let text = repeated(&found(5e-4), "caption", &ignored).unwrap();
+        let text = repeated(&found(5e-4), "caption", 0.25, &ignored).unwrap();
         assert!(
             text.starts_with("about 25 of the 256") && text.contains("positives: mask"),
             "{text}"
         );
         let by_product = config("loss: {duplicates: product}\n");
-        assert!(repeated(&found(5e-4), "caption", &by_product).is_some());
-        assert!(repeated(&found(5e-4), "product", &by_product).is_none());
+        assert!(repeated(&found(5e-4), "caption", 0.25, &by_product).is_some());
+        assert!(repeated(&found(5e-4), "product", 0.25, &by_product).is_none());
     }
 
     #[test]
@@ -285,15 +317,32 @@ mod tests {
             }
         };
         // 4 windows of 128 rows: as many row groups of 10,000, but over 16 of 20 rows.
-        let text = one_sided(&found(10_000), 1_000_000, &config("")).unwrap();
+        let cfg = config("");
+        let text = one_sided(&found(10_000), None, 1_000_000, &cfg).unwrap();
         assert!(
             text.starts_with(
-                "a batch draws on about 4 row groups at a time, a uniform shuffle would on 100:"
+                "a batch draws on about 4 row groups at a time, after a uniform shuffle it would \
+                 on 100: where files are sorted, its rows are alike; row groups have 10000 rows"
             ),
             "{text}"
         );
-        assert_eq!(one_sided(&found(20), 1_000_000, &config("")), None);
+        assert_eq!(one_sided(&found(20), None, 1_000_000, &cfg), None);
         // One row group is all there is.
-        assert_eq!(one_sided(&found(1_000), 1_000, &config("")), None);
+        assert_eq!(one_sided(&found(1_000), None, 1_000, &cfg), None);
+
+        let by = |equal_in_window| Slices {
+            column: "product_type".into(),
+            seen: seen(),
+            missing: 0,
+            distinct: 50,
+            largest: vec![],
+            equal_in_window,
+            equal_elsewhere: 0.02,
+        };
+        assert_eq!(one_sided(&found(10_000), Some(&by(0.02)), 1_000_000, &cfg), None);
+        // 63 of 255 rows lie together, nearly all of them in one row group, all of one type.
+        let text = one_sided(&found(10_000), Some(&by(1.0)), 1_000_000, &cfg).unwrap();
+        let said = "files are sorted by `product_type`: two rows of a batch share it 8.8 times as";
+        assert!(text.starts_with(said), "{text}");
     }
 }
