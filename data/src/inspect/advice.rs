@@ -40,7 +40,7 @@ fn layout(found: &Inspection, window_rows: u64) -> Vec<String> {
     if groups.rows.max > LARGE_ROWS && groups.page_index < groups.count {
         lines.push(
             "large row groups without a page index cannot be read from their middle without \
-             walking over the pages before: write_page_index=True"
+             walking over the pages before: pyarrow's write_page_index=True"
                 .into(),
         );
     }
@@ -54,7 +54,7 @@ fn layout(found: &Inspection, window_rows: u64) -> Vec<String> {
     if groups.checksums < groups.checksums_of {
         lines.push(
             "pages carry no checksums, so that damaged bytes may go unnoticed: \
-             write_page_checksum=True"
+             pyarrow's write_page_checksum=True"
                 .into(),
         );
     }

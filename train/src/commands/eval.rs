@@ -30,7 +30,7 @@ pub struct Args {
     /// Folder for report.json, report.md, run.trec and qrels.trec.
     #[arg(long)]
     out: PathBuf,
-    /// Columns by role: image, captions, product_id, weight.
+    /// Columns by role: image, captions, product_id.
     #[arg(long, value_delimiter = ',', value_name = "ROLE=COLUMN")]
     columns: Vec<String>,
     /// How captions are cleaned before tokenising; left out, as in the run that made the

@@ -150,7 +150,7 @@ fn names_product(args: &Args) -> bool {
     args.config.is_some() || args.columns.iter().any(|pair| pair.starts_with("product_id="))
 }
 
-/// An error of a role without its column, with the columns that would fit.
+/// An error of a role without its column, with the columns that would fit; lists all of them.
 fn misfit(error: DataError, args: &Args) -> anyhow::Error {
     let (path, role) = match &error {
         DataError::MissingColumn { path, role, .. } | DataError::ColumnType { path, role, .. } => {
@@ -166,5 +166,6 @@ fn misfit(error: DataError, args: &Args) -> anyhow::Error {
         [] => format!("no column's type fits `{role}`"),
         names => format!("set {option} {role} to one that fits: {}", names.join(", ")),
     };
-    anyhow::Error::new(error).context(format!("{}{help}", table::columns(&columns)))
+    eprint!("columns of `{}`:\n{}", path.display(), table::columns(&columns));
+    anyhow::anyhow!("{error}; {help}")
 }

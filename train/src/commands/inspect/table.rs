@@ -14,7 +14,7 @@ const QUOTED: usize = 48;
 pub fn table(found: &Inspection) -> String {
     let mut text = Text::default();
     let (shards, rows) = (thousands(found.shards), thousands(found.rows));
-    text.line("shards", format!("{shards} files, {rows} rows, {}", bytes(found.bytes)));
+    text.line("shards", format!("{shards}: {rows} rows, {}", bytes(found.bytes)));
     if found.other_schemas > 0 {
         text.more(format!("{} of them with other columns", thousands(found.other_schemas)));
     }
@@ -150,7 +150,10 @@ fn unusable(text: &mut Text, found: &Inspection) {
 fn duplicates(text: &mut Text, label: &str, noun: &str, found: &Duplicates) {
     let (distinct, missing) = (thousands(found.distinct), thousands(found.missing));
     let sharing = part(found.sharing_rows, found.seen.rows);
-    text.line(label, format!("{distinct} {noun}s, {missing} rows without {}", seen(found.seen)));
+    text.line(
+        label,
+        format!("{distinct} different {noun}s, {missing} rows without {}", seen(found.seen)),
+    );
     text.more(format!("{sharing} of the rows share a {noun}"));
     text.tallies(&found.largest);
 }
