@@ -135,13 +135,13 @@ pub(crate) fn resolve<'a>(schema: &'a Schema, name: &str) -> Option<(Vec<String>
 
 /// The roles that a column of this type can play.
 pub(crate) fn fitting(kind: &DataType) -> Vec<&'static str> {
-    let roles: [(&'static str, fn(&DataType) -> bool); 4] = [
-        ("image", is_image),
-        ("captions", is_captions),
-        ("product_id", is_product),
-        ("weight", is_number),
+    let roles = [
+        ("image", is_image(kind)),
+        ("captions", is_captions(kind)),
+        ("product_id", is_product(kind)),
+        ("weight", is_number(kind)),
     ];
-    roles.into_iter().filter(|(_, fits)| fits(kind)).map(|(role, _)| role).collect()
+    roles.into_iter().filter(|(_, fits)| *fits).map(|(role, _)| role).collect()
 }
 
 fn is_bytes(kind: &DataType) -> bool {

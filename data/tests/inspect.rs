@@ -114,8 +114,8 @@ fn a_sample_says_so_and_is_spread_over_the_row_groups() {
     };
     let found = inspect(&paths, &sampled).unwrap();
     assert_eq!(found, inspect(&paths, &sampled).unwrap(), "the same rows every time");
-    // Three pieces of 16 rows, ten of 5.
-    assert_eq!(found.pictures.seen, Seen { rows: 48, of: 250, exact: false });
+    // Two pieces of 32 rows, ten of 5.
+    assert_eq!(found.pictures.seen, Seen { rows: 64, of: 250, exact: false });
     assert_eq!(found.same_caption.seen, Seen { rows: 50, of: 250, exact: false });
     assert_eq!(found.captions.unit, Unit::Words);
     assert_eq!(found.captions.length, Some(Spread { min: 2, median: 2, p95: 2, max: 2 }));

@@ -126,11 +126,13 @@ fn content(found: &Inspection) -> Vec<String> {
         && slices.equal_in_window > SORTED.max(SORTED_TIMES * slices.equal_elsewhere)
     {
         lines.push(format!(
-            "files are sorted by `{}`: two rows that lie together share it with probability \
-             {:.2}, any others with {:.2}, so batches are less mixed than a uniform shuffle's; \
+            "files are sorted by `{}`: two rows that lie together share it in {:.1} % \
+             of the cases, any others in {:.1} %, so batches are less mixed than a uniform shuffle's; \
              write the rows in random order, or small row groups and a large window_rows \
              (data/shuffle.md)",
-            slices.column, slices.equal_in_window, slices.equal_elsewhere
+            slices.column,
+            100.0 * slices.equal_in_window,
+            100.0 * slices.equal_elsewhere
         ));
     }
     if let Some(products) = &found.same_product

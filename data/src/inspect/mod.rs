@@ -35,8 +35,9 @@ use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Consecutive rows of a sample with pictures. Few, for neighbours are alike.
-const PIECE_ROWS: u64 = 16;
+/// Consecutive rows of a sample with pictures. Few, for neighbours are alike; not fewer, for every
+/// piece costs a page or more.
+const PIECE_ROWS: u64 = 32;
 /// Rows whose pictures are decoded side by side.
 const BLOCK_ROWS: usize = 128;
 

@@ -293,7 +293,7 @@ mod tests {
         let ignored = config("loss: {positives: ignore}\n");
         let text = repeated(&found(5e-4), "caption", 0.25, &ignored).unwrap();
         assert!(
-            text.starts_with("about 25 of the 256") && text.contains("positives: mask"),
+            text.starts_with("about 24 of the 256") && text.contains("positives: mask"),
             "{text}"
         );
         let by_product = config("loss: {duplicates: product}\n");

@@ -70,12 +70,12 @@ fn row_groups(text: &mut Text, found: &Inspection) {
     let mut compression: Vec<&str> = groups.compression.keys().map(String::as_str).collect();
     compression.sort_unstable();
     text.line("row groups", format!("{}, {}", thousands(groups.count), compression.join(", ")));
-    text.more(format!("rows          {}", spread(&groups.rows, thousands)));
+    text.more(format!("rows          {}", spread(&groups.rows, thousands, "")));
     text.more(format!(
         "stored        {} (of the roles' columns)",
-        spread(&groups.stored_bytes, bytes)
+        spread(&groups.stored_bytes, bytes, "")
     ));
-    text.more(format!("uncompressed  {}", spread(&groups.bytes, bytes)));
+    text.more(format!("uncompressed  {}", spread(&groups.bytes, bytes, "")));
     text.more(format!("page index    {} of {}", groups.page_index, groups.count));
     text.more(format!(
         "checksums     {} of {} shards looked at",
@@ -98,7 +98,7 @@ fn pictures(text: &mut Text, found: &Inspection) {
     ];
     for (name, figure, shown, unit) in figures {
         if let Some(figure) = figure {
-            text.more(format!("{name:12}  {}{unit}", spread(figure, shown)));
+            text.more(format!("{name:12}  {}", spread(figure, shown, unit)));
         }
     }
     if let (Some(input), Some(smaller)) = (pictures.input_px, pictures.smaller_than_input) {
@@ -113,16 +113,16 @@ fn pictures(text: &mut Text, found: &Inspection) {
 
 fn captions(text: &mut Text, captions: &CaptionLengths) {
     let unit = match captions.unit {
-        Unit::Tokens => "tokens",
-        Unit::Words => "words; give --model or --tokenizer for tokens",
+        Unit::Tokens => " tokens",
+        Unit::Words => " words; give --model or --tokenizer for tokens",
     };
     let (count, missing) = (thousands(captions.count), thousands(captions.missing));
     text.line("captions", format!("{count}, {missing} rows without {}", seen(captions.seen)));
     if let Some(per_row) = &captions.per_row {
-        text.more(format!("per row       {}", spread(per_row, thousands)));
+        text.more(format!("per row       {}", spread(per_row, thousands, "")));
     }
     if let Some(length) = &captions.length {
-        text.more(format!("length        {} {unit}", spread(length, thousands)));
+        text.more(format!("length        {}", spread(length, thousands, unit)));
     }
     if let (Some(context), Some(truncated)) = (captions.context_length, captions.truncated) {
         let truncated = part(truncated, captions.count);
@@ -192,12 +192,13 @@ fn seen(seen: Seen) -> String {
     }
 }
 
-fn spread(spread: &Spread, shown: fn(u64) -> String) -> String {
+fn spread(spread: &Spread, shown: fn(u64) -> String, unit: &str) -> String {
     let Spread { min, median, p95, max } = *spread;
     if min == max {
-        return format!("{} each", shown(min));
+        return format!("each {}{unit}", shown(min));
     }
-    format!("{} to {}, median {}, p95 {}", shown(min), shown(max), shown(median), shown(p95))
+    let [min, median, p95, max] = [min, median, p95, max].map(shown);
+    format!("{min} to {max}, median {median}, p95 {p95}{unit}")
 }
 
 fn part(part: u64, of: u64) -> String {
@@ -237,9 +238,9 @@ mod tests {
         assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([999, 1_000, 12_345_678].map(bytes), ["999 B", "1.0 KB", "12.3 MB"]);
         assert_eq!(part(1, 8), "1 (12.5 %)");
-        let of = |min, max| spread(&Spread { min, median: min, p95: max, max }, thousands);
-        assert_eq!(of(3, 3), "3 each");
-        assert_eq!(of(3, 4_000), "3 to 4,000, median 3, p95 4,000");
+        let of = |min, max| spread(&Spread { min, median: min, p95: max, max }, thousands, " px");
+        assert_eq!(of(3, 3), "each 3 px");
+        assert_eq!(of(3, 4_000), "3 to 4,000, median 3, p95 4,000 px");
     }
 
     #[test]
