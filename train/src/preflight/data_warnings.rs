@@ -158,13 +158,14 @@ fn one_sided(
     let (together, uniform) = (together(groups, rows, cfg), groups.together_if_uniform(rows));
     let found = match slices {
         Some(Slices { column, equal_in_window, equal_elsewhere, .. }) => {
-            let ours = together * equal_in_window + (1.0 - together) * equal_elsewhere;
-            let even = uniform * equal_in_window + (1.0 - uniform) * equal_elsewhere;
-            (ours > CLUMPED * even && *equal_in_window > 0.0).then(|| {
+            // Rows of its kind that a row of a batch meets.
+            let others = (batch - 1) as f64;
+            let even = others * equal_elsewhere;
+            let ours = others * together * equal_in_window + (1.0 - together) * even;
+            (ours > CLUMPED * even && ours > even + 1.0).then(|| {
                 format!(
-                    "files are sorted by `{column}`: two rows of a batch share it {:.1} times as \
-                     often as after a uniform shuffle",
-                    ours / even
+                    "files are sorted by `{column}`: a row of a batch meets about {ours:.1} others \
+                     that share it, after a uniform shuffle it would about {even:.1}"
                 )
             })
         }
@@ -342,7 +343,8 @@ mod tests {
         assert_eq!(one_sided(&found(10_000), Some(&by(0.02)), 1_000_000, &cfg), None);
         // 63 of 255 rows lie together, nearly all of them in one row group, all of one type.
         let text = one_sided(&found(10_000), Some(&by(1.0)), 1_000_000, &cfg).unwrap();
-        let said = "files are sorted by `product_type`: two rows of a batch share it 8.8 times as";
+        let said = "files are sorted by `product_type`: a row of a batch meets about 66.6 others that \
+                    share it, after a uniform shuffle it would about 5.1; row groups";
         assert!(text.starts_with(said), "{text}");
     }
 }
