@@ -5,6 +5,7 @@ mod activation;
 mod bad_input;
 mod bench;
 mod formats;
+mod inspect;
 mod launch;
 mod micro_batches;
 mod parity;

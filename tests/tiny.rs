@@ -70,7 +70,7 @@ pub fn batch() -> Batch {
     }
     let shard: Arc<Path> = Arc::from(Path::new("tiny.parquet"));
     Batch {
-        pixels: Vec::try_from(pixels.flatten(0, -1)).unwrap(),
+        pixels: Vec::<u8>::try_from(pixels.flatten(0, -1)).unwrap().into(),
         size: 16,
         token_ids: Vec::try_from(ids.flatten(0, -1)).unwrap(),
         length: 9,

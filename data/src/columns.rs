@@ -76,6 +76,15 @@ impl Roles {
         ProjectionMask::leaves(parquet, leaves)
     }
 
+    /// Role and column name of every role that is in use.
+    pub fn by_name(&self) -> Vec<(&'static str, &str)> {
+        let captions = self.captions.columns().iter().map(|name| ("captions", name));
+        let optional = [("product_id", &self.product_id), ("weight", &self.weight)];
+        let optional = optional.into_iter().filter_map(|(role, name)| Some((role, name.as_ref()?)));
+        let all = std::iter::once(("image", &self.image)).chain(captions).chain(optional);
+        all.map(|(role, name)| (role, name.as_str())).collect()
+    }
+
     fn names(&self) -> impl Iterator<Item = &String> {
         let names = std::iter::once(&self.image).chain(self.captions.columns());
         names.chain(&self.product_id).chain(&self.weight)
@@ -134,6 +143,17 @@ pub(crate) fn resolve<'a>(schema: &'a Schema, name: &str) -> Option<(Vec<String>
     find(schema.fields(), name, &mut path).map(|field| (path, field))
 }
 
+/// The roles that a column of this type can play.
+pub(crate) fn fitting(kind: &DataType) -> Vec<&'static str> {
+    let roles = [
+        ("image", is_image(kind)),
+        ("captions", is_captions(kind)),
+        ("product_id", is_product(kind)),
+        ("weight", is_number(kind)),
+    ];
+    roles.into_iter().filter(|(_, fits)| *fits).map(|(role, _)| role).collect()
+}
+
 fn is_bytes(kind: &DataType) -> bool {
     use DataType::*;
     match kind {
@@ -175,7 +195,7 @@ fn is_filling(kind: &DataType) -> bool {
     }
 }
 
-fn is_product(kind: &DataType) -> bool {
+pub(crate) fn is_product(kind: &DataType) -> bool {
     match kind {
         DataType::Dictionary(_, values) => is_product(values),
         _ => is_text(kind) || kind.is_integer(),
@@ -187,7 +207,7 @@ fn is_number(kind: &DataType) -> bool {
 }
 
 /// A type as Arrow users write it.
-fn type_name(kind: &DataType) -> String {
+pub(crate) fn type_name(kind: &DataType) -> String {
     use DataType::*;
     match kind {
         Utf8 => "string".into(),

@@ -137,6 +137,18 @@ pub enum DataError {
         /// Batches of an epoch.
         batches: u64,
     },
+    /// Rows of a shard cannot be read.
+    #[error("shard `{path}` row group {group} near row {row}: {reason}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The row group, from 0.
+        group: usize,
+        /// The row of the file, from 0, at which the failing read began.
+        row: u64,
+        /// The reader's reason.
+        reason: String,
+    },
     /// More unusable rows than the config allows.
     #[error(
         "{bad} of {rows} rows are unusable, more than max_bad_fraction = {fraction} allows \
@@ -185,6 +197,12 @@ pub enum DataError {
     /// A picture given directly (not as a row) cannot be used.
     #[error("picture: {0}")]
     Picture(#[from] crate::PictureError),
+    /// A contact sheet that cannot be drawn.
+    #[error("contact sheet: {reason}")]
+    ContactSheet {
+        /// Why.
+        reason: String,
+    },
     /// A data thread panicked: a bug in this program or in a library.
     #[error("a data thread panicked at {at}: {message}")]
     Panic {

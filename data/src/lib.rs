@@ -5,9 +5,11 @@ mod batch;
 mod cells;
 mod columns;
 mod error;
+pub mod inspect;
 mod loader;
 mod mixture;
-mod order;
+#[doc(hidden)] // no part of the interface: examples/shuffle_quality studies it
+pub mod order;
 mod picture;
 mod pipeline;
 mod pixels;

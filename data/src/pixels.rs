@@ -9,7 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// the next batch is decoded into pages that exist already (and that a GPU may know as pinned).
 pub struct Pixels {
     bytes: BytesMut,
-    home: Arc<Pool>,
+    home: Option<Arc<Pool>>,
+}
+
+impl From<Vec<u8>> for Pixels {
+    /// Pixels that come from elsewhere than a loader.
+    fn from(pixels: Vec<u8>) -> Self {
+        Self { bytes: BytesMut::from(&*pixels), home: None }
+    }
 }
 
 impl Deref for Pixels {
@@ -34,8 +41,9 @@ impl PartialEq for Pixels {
 
 impl Drop for Pixels {
     fn drop(&mut self) {
+        let Some(home) = &self.home else { return };
         let bytes = std::mem::take(&mut self.bytes);
-        self.home.idle.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        home.idle.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
     }
 }
 
@@ -61,7 +69,7 @@ pub(crate) fn joined(parts: impl IntoIterator<Item = BytesMut>, home: &Arc<Pool>
     let mut parts = parts.into_iter();
     let mut bytes = parts.next().unwrap_or_default();
     parts.for_each(|part| bytes.unsplit(part));
-    Pixels { bytes, home: home.clone() }
+    Pixels { bytes, home: Some(home.clone()) }
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ impl Recipe {
         let weight = usable_weight(row.weight)?;
         let mut rng = Rng::new(Purpose::Sample, key);
         let text = self.clock.time(Stage::Tokenise, || self.caption(row, key, &mut rng))?;
-        let bytes = self.clock.time(Stage::Read, || encoded(row))?;
+        let bytes = self.clock.time(Stage::Read, || encoded_picture(row))?;
         self.clock.picture(bytes.len());
         let picture = self.clock.time(Stage::Decode, || Picture::decode(&bytes));
         let picture = picture.map_err(unusable_picture)?;
@@ -131,7 +131,7 @@ pub(crate) fn usable_row(row: &RawRow) -> Result<(), Unusable> {
 pub(crate) type Unusable = (Cause, String);
 
 /// The weight as it is used. 1e300 is finite only until it becomes an f32.
-fn usable_weight(weight: Option<f64>) -> Result<f32, Unusable> {
+pub(crate) fn usable_weight(weight: Option<f64>) -> Result<f32, Unusable> {
     let weight = weight.ok_or_else(|| (Cause::BadWeight, "null".to_owned()))?;
     let used = weight as f32;
     match used.is_finite() && weight >= 0.0 {
@@ -142,11 +142,11 @@ fn usable_weight(weight: Option<f64>) -> Result<f32, Unusable> {
 
 /// Decodes a row's picture.
 pub(crate) fn decode_row(row: &RawRow) -> Result<Picture, Unusable> {
-    Picture::decode(&encoded(row)?).map_err(unusable_picture)
+    Picture::decode(&encoded_picture(row)?).map_err(unusable_picture)
 }
 
 /// A row's picture as it is stored.
-fn encoded(row: &RawRow) -> Result<Cow<'_, [u8]>, Unusable> {
+pub(crate) fn encoded_picture(row: &RawRow) -> Result<Cow<'_, [u8]>, Unusable> {
     match &row.image {
         RawImage::Bytes(bytes) => Ok(bytes.into()),
         RawImage::File(path) => std::fs::read(path)

@@ -103,6 +103,11 @@ impl TrainSet {
         self.sources.iter().map(|source| source.shards.files.len()).sum()
     }
 
+    /// What metrics call the sources; one empty name where there is only one.
+    pub fn source_names(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(|source| source.name.as_str())
+    }
+
     /// Shards that were left out, and why.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let left_out = self.sources.iter().flat_map(|source| &source.shards.left_out);

@@ -1,5 +1,9 @@
 //! Checks that keep a run from going wrong in silence.
 
+mod data_warnings;
+
+pub use data_warnings::data_warnings;
+
 use crate::dist::Group;
 use crate::guard::guarded;
 use crate::loss::{self, Alone, Pair, Rows};
@@ -57,16 +61,10 @@ pub fn wrong_activation(
 
 fn suspicion(stated: Activation, expected: f64, other: Activation, found: f64) -> Option<String> {
     (found < expected * (1.0 - SUSPICIOUS)).then(|| {
-        let name = |activation| match activation {
-            Activation::Gelu => "gelu",
-            Activation::QuickGelu => "quick_gelu",
-        };
         format!(
-            "config.json says hidden_act `{}`, but these weights do better with `{}` (loss of the \
-             first batch {found:.3} instead of {expected:.3}): OpenAI's weights need quick_gelu, \
-             most others gelu; correct hidden_act in both towers",
-            name(stated),
-            name(other),
+            "config.json says hidden_act `{stated}`, but these weights do better with `{other}` \
+             (loss of the first batch {found:.3} instead of {expected:.3}): OpenAI's weights need quick_gelu, \
+             most others gelu; correct hidden_act in both towers"
         )
     })
 }

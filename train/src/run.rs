@@ -58,7 +58,7 @@ fn run(
     let mut state = start::state(cfg, from.as_deref(), device, group)?;
 
     // 2. Data, from where the run stands.
-    let (mut loader, steps) = start::data(cfg, &mut state, group)?;
+    let (mut loader, set, steps) = start::data(cfg, &mut state, group)?;
     let (size, shard) = (cfg.batch.size, group.shard());
     let num_patches = usize::try_from(state.model.spec.vision.num_patches())?;
 
@@ -80,6 +80,11 @@ fn run(
     let mut outputs = Outputs::new(cfg, folder, group, &state.at, steps)?;
     let needs = Estimate::new(&state.model, &work, micro);
     outputs.announce(&state, &loader, steps, micro, &needs);
+    if state.at.step == 0 && group.leads() {
+        let epoch = loader.batches_per_epoch();
+        let warnings = preflight::data_warnings(cfg, &set, &state.model_dir, steps, epoch);
+        warnings.iter().for_each(|line| outputs.warn(line));
+    }
     let every = |cadence: Option<Cadence>| Due::new(cadence.unwrap_or(Cadence::Steps(u64::MAX)));
     let mut log_due = every(Some(cfg.log.every));
     let mut eval_due = every(cfg.eval.as_ref().map(|eval| eval.every));

@@ -76,11 +76,12 @@ fn shards(cfg: &RunConfig, at: &Progress, group: &Group) -> Result<TrainSet> {
     set.map_or_else(|| Ok(open()?), Ok)
 }
 
-/// This rank's share of the data from where `state` stands, and how many steps the run has.
+/// This rank's share of the data from where `state` stands, the shards that it comes from, and how
+/// many steps the run has.
 ///
 /// # Errors
 /// When the data cannot be read, is not the same for all ranks, or is not what it was before.
-pub fn data(cfg: &RunConfig, state: &mut State, group: &Group) -> Result<(Loader, u64)> {
+pub fn data(cfg: &RunConfig, state: &mut State, group: &Group) -> Result<(Loader, TrainSet, u64)> {
     let tokenizer = state.model_dir.tokenizer.clone();
     let (picture, size, shard) = (&state.model_dir.picture, cfg.batch.size, group.shard());
     let set = shards(cfg, &state.at, group)?;
@@ -97,5 +98,5 @@ pub fn data(cfg: &RunConfig, state: &mut State, group: &Group) -> Result<(Loader
         warmup < steps,
         "schedule.warmup_steps: expected fewer steps than the run has ({steps}), found {warmup}"
     );
-    Ok((loader, steps))
+    Ok((loader, set, steps))
 }

@@ -12,6 +12,7 @@ use crate::columns::Roles;
 use crate::source::{self, Access, Object};
 use bytes::Bytes;
 use configs::Columns;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::ParquetMetaData;
 use std::collections::VecDeque;
@@ -155,6 +156,14 @@ impl Shards {
         self.files.push(ShardFile { object, footer, first_row: self.num_rows });
         self.num_rows += first_row;
         Ok(())
+    }
+
+    /// What a shard's footer says, parsed anew, and the leaf columns that the roles need.
+    pub fn layout(&self, shard: usize) -> Result<(ArrowReaderMetadata, ProjectionMask), DataError> {
+        let file = &self.files[shard];
+        let metadata = arrow_metadata(footer::parse(&file.footer, file.path())?, file.path())?;
+        let projection = self.roles.projection(metadata.schema(), metadata.parquet_schema());
+        Ok((metadata, projection))
     }
 
     /// A shard's parsed footer, with the page index if it has one.

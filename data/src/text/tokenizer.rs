@@ -132,11 +132,7 @@ impl Tokenizer {
     /// # Errors
     /// A word that the vocabulary cannot express and that has no unknown token.
     pub fn encode(&self, caption: &str) -> Result<Encoded, DataError> {
-        let caption = clean(caption, self.clean);
-        let encoding = self.inner.encode_fast(caption.as_ref(), true).map_err(|error| {
-            let reason = format!("cannot tokenise `{caption}`: {error}");
-            DataError::Tokenizer { path: self.path.clone(), reason }
-        })?;
+        let encoding = self.tokens(caption)?;
         let mut ids: Vec<i64> = encoding.get_ids().iter().map(|&id| id.into()).collect();
         let truncated = ids.len() > self.context_length;
         if truncated {
@@ -144,6 +140,22 @@ impl Tokenizer {
             ids.push(self.end.into());
         }
         Ok(Encoded { ids, truncated })
+    }
+
+    /// The tokens of a caption before it is cut to the context length, start and end included.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn full_length(&self, caption: &str) -> Result<usize, DataError> {
+        Ok(self.tokens(caption)?.len())
+    }
+
+    fn tokens(&self, caption: &str) -> Result<tokenizers::Encoding, DataError> {
+        let caption = clean(caption, self.clean);
+        self.inner.encode_fast(caption.as_ref(), true).map_err(|error| {
+            let reason = format!("cannot tokenise `{caption}`: {error}");
+            DataError::Tokenizer { path: self.path.clone(), reason }
+        })
     }
 
     /// The id that pads shorter captions of a batch.

@@ -132,22 +132,26 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The folder that a run's `best` or `latest` names; any other path as it is.
+pub(super) fn behind(path: &Path) -> Result<PathBuf> {
+    if !path.is_file() {
+        return Ok(path.to_owned());
+    }
+    let name = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read `{}`", path.display()))?;
+    let name = name.trim();
+    ensure!(
+        name.starts_with("step-") && !name.contains('/'),
+        "--model `{}`: expected a model directory, or a run's `best` or `latest`",
+        path.display()
+    );
+    Ok(path.with_file_name(name))
+}
+
 /// The model's folder behind a run's `best` or `latest`, and its manifest if it is a checkpoint,
 /// verified.
 fn model_folder(path: &Path) -> Result<(PathBuf, Option<Manifest>)> {
-    let dir = if path.is_file() {
-        let name = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read `{}`", path.display()))?;
-        let name = name.trim();
-        ensure!(
-            name.starts_with("step-") && !name.contains('/'),
-            "--model `{}`: expected a model directory, or a run's `best` or `latest`",
-            path.display()
-        );
-        path.with_file_name(name)
-    } else {
-        path.to_owned()
-    };
+    let dir = behind(path)?;
     if !dir.join(MANIFEST).is_file() {
         return Ok((dir, None)); // a model from elsewhere
     }
@@ -155,9 +159,11 @@ fn model_folder(path: &Path) -> Result<(PathBuf, Option<Manifest>)> {
     Ok((dir, Some(manifest)))
 }
 
-/// The default column names with the given ones in their place.
-fn columns(given: &[String]) -> Result<Columns> {
+/// The default column names with the given ones in their place; without a name, an optional role
+/// is switched off.
+pub(super) fn columns(given: &[String]) -> Result<Columns> {
     let mut columns = Columns::default();
+    let optional = |name: &str| (!name.is_empty()).then(|| name.to_owned());
     for pair in given {
         let (role, name) = pair
             .split_once('=')
@@ -165,8 +171,11 @@ fn columns(given: &[String]) -> Result<Columns> {
         match role {
             "image" => columns.image = name.into(),
             "captions" => columns.captions = name.into(),
-            "product_id" => columns.product_id = Some(name.into()),
-            _ => bail!("--columns `{pair}`: unknown role; roles are image, captions, product_id"),
+            "product_id" => columns.product_id = optional(name),
+            "weight" => columns.weight = optional(name),
+            _ => bail!(
+                "--columns `{pair}`: unknown role; roles are image, captions, product_id, weight"
+            ),
         }
     }
     Ok(columns)

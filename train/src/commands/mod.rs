@@ -3,6 +3,7 @@
 mod bench;
 mod config;
 mod eval;
+mod inspect;
 mod launch;
 mod sample;
 mod train;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 /// Shown below the list of commands.
 pub const EXAMPLES: &str = "Examples:
   vlclip sample --out checkpoints/sample
+  vlclip inspect checkpoints/sample/train --tokenizer checkpoints/sample/tokenizer.json
   vlclip train configs/quickstart.yaml --set optim.lr=5e-4
   vlclip launch --nproc-per-node auto -- train configs/vit-l-14-8gpu.yaml
   vlclip verify configs/quickstart.yaml --processes 2
@@ -31,6 +33,8 @@ pub enum Command {
     Launch(launch::Args),
     /// Show that neither the number of processes nor micro-batches change the training.
     Verify(verify::Args),
+    /// Show what is in shards, with advice, or what a model or checkpoint is.
+    Inspect(inspect::Args),
     /// Measure retrieval of a model over held-out products.
     Eval(eval::Args),
     /// Measure a part of training by itself.
@@ -48,6 +52,7 @@ impl Command {
             Self::Train(args) => train::run(&args),
             Self::Launch(args) => launch::run(&args),
             Self::Verify(args) => verify::run(&args),
+            Self::Inspect(args) => inspect::run(&args),
             Self::Eval(args) => eval::run(&args),
             Self::Bench(args) => bench::run(&args),
             Self::Config(args) => config::run(&args),

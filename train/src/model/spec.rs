@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The shape of both towers and what surrounds them.
@@ -88,6 +89,16 @@ pub enum Activation {
     QuickGelu,
     /// x · Φ(x), with the exact normal distribution function.
     Gelu,
+}
+
+impl fmt::Display for Activation {
+    /// As `config.json` writes it.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::QuickGelu => "quick_gelu",
+            Self::Gelu => "gelu",
+        })
+    }
 }
 
 // The defaults of transformers' CLIPTextConfig and CLIPVisionConfig.

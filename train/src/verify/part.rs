@@ -40,7 +40,7 @@ fn batches(
     group: &Group,
 ) -> Result<()> {
     let mut state = start::state(cfg, None, device, group)?;
-    let (mut loader, steps) = start::data(cfg, &mut state, group)?;
+    let (mut loader, _, steps) = start::data(cfg, &mut state, group)?;
     ensure!(
         num_batches <= steps,
         "--batches: expected at most the {steps} steps of the run, found {num_batches}"
