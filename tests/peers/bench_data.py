@@ -81,6 +81,9 @@ def memory(pid):
 def run(command, cores):
     """Runs a program bound to cores; its report, with the peak of its memory."""
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+    # Wheels come without bytecode: kept from the first start on, or every start compiles for 15 s.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    env["PYTHONPYCACHEPREFIX"] = str(TARGET / "bench-data/pycache")
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         bind = lambda: os.sched_setaffinity(0, cores)
         program = subprocess.Popen([str(part) for part in command], cwd=ROOT, env=env, stdout=out, stderr=err, preexec_fn=bind)
@@ -135,7 +138,7 @@ def rows(reports, workers, label):
     }
     base = figures["open_clip"]
     for name, (rate, cpu, peak, first) in figures.items():
-        title = PEERS.get(name, name) + (f", {workers[name]} workers" if name in workers else "")
+        title = PEERS.get(name, name) + (f", workers: {workers[name]}" if name in workers else "")
         yield (
             f"| {label} | {title} | {rate:.0f} | {rate / base[0]:.2f} | {cpu:.2f} | {base[1] / cpu:.2f} "
             f"| {peak:.0f} | {peak / base[2]:.2f} | {first:.1f} |"

@@ -79,7 +79,7 @@ struct Report {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let Part::Data(args) = &args.part;
     let report = measure(args)?;
-    super::print(&if args.json { report.to_json() } else { report.to_string() })?;
+    super::print(&if args.json { report.to_json() } else { report.to_text() })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -201,7 +201,7 @@ impl Report {
         report.to_string() + "\n"
     }
 
-    fn to_string(&self) -> String {
+    fn to_text(&self) -> String {
         let mut text = format!(
             "{} rows, batches of {}; {} worker threads, {} cores\n\
              opened in {:.2} s, first batch after {:.2} s; {} rows unusable, {} captions cut\n\n\
