@@ -16,7 +16,7 @@ mod validate;
 
 pub use auto::{Micro, Streams, Workers};
 pub use cadence::{Cadence, Duration};
-pub use data::{Augment, Clean, Columns, Data, Shuffle, Text};
+pub use data::{Augment, Clean, Columns, Data, Decode, Shuffle, Text};
 pub use error::{ConfigError, Issue};
 pub use load::RunConfig;
 pub use model::{Freeze, FreezeTower, Init, Model, RandomInit};

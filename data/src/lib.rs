@@ -21,7 +21,9 @@ pub use bad::{Cause, Counts};
 pub use batch::{Batch, EvalBatch, SampleId};
 pub use error::DataError;
 pub use loader::{Cursor, Loader, Shard};
-pub use picture::{Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resize};
+pub use picture::{
+    Colour, Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resize, jpeg_decoder,
+};
 pub use rng::{Purpose, Rng};
 pub use scan::{Captions, Scan, ScanOptions};
 pub use shards::find_shards;

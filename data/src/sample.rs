@@ -3,7 +3,7 @@
 
 use crate::bad::{BadRow, Cause};
 use crate::batch::SampleId;
-use crate::picture::{self, Picture, PictureError};
+use crate::picture::{Picture, PictureError};
 use crate::rng::{Purpose, Rng, hash};
 use crate::row::{RawImage, RawRow};
 use crate::{DataError, Encoded, Preprocessor, Tokenizer};
@@ -82,9 +82,12 @@ impl Recipe {
         }
         let caption = captions[rng.below(captions.len() as u64) as usize];
         let text = self.tokenizer.encode(caption).map_err(|e| (Cause::NoCaption, e.to_string()))?;
-        let picture = decode_row(row)?;
-        let pixels = self.picture.augment(&picture, &self.augment, rng);
-        Ok((weight, text, pixels.map_err(unusable_picture)?))
+        let encoded = encoded(row)?;
+        let mut pixels = vec![0; self.picture.size * self.picture.size * 3];
+        self.picture
+            .train_into(&encoded, &self.augment, rng, &mut pixels)
+            .map_err(unusable_picture)?;
+        Ok((weight, text, pixels))
     }
 }
 
@@ -106,16 +109,20 @@ pub(crate) fn usable_captions(captions: &[String]) -> Vec<&str> {
     captions.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect()
 }
 
+/// A row's picture as its file has it.
+fn encoded(row: &RawRow) -> Result<Cow<'_, [u8]>, Unusable> {
+    match &row.image {
+        RawImage::Bytes(bytes) => Ok(bytes.into()),
+        RawImage::File(path) => std::fs::read(path)
+            .map(Cow::from)
+            .map_err(|error| (Cause::UndecodableImage, format!("`{}`: {error}", path.display()))),
+        RawImage::None => Err((Cause::NoImage, String::new())),
+    }
+}
+
 /// Decodes a row's picture.
 pub(crate) fn decode_row(row: &RawRow) -> Result<Picture, Unusable> {
-    let bytes: Cow<[u8]> = match &row.image {
-        RawImage::Bytes(bytes) => bytes.into(),
-        RawImage::File(path) => std::fs::read(path)
-            .map_err(|error| (Cause::UndecodableImage, format!("`{}`: {error}", path.display())))?
-            .into(),
-        RawImage::None => return Err((Cause::NoImage, String::new())),
-    };
-    picture::Picture::decode(&bytes).map_err(unusable_picture)
+    Picture::decode(&encoded(row)?).map_err(unusable_picture)
 }
 
 /// The cause that a picture's error is counted as.

@@ -4,7 +4,7 @@ mod augment;
 mod columns;
 mod text;
 
-pub use augment::Augment;
+pub use augment::{Augment, Decode};
 pub use columns::Columns;
 pub use text::{Clean, Text};
 

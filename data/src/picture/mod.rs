@@ -1,11 +1,20 @@
 //! Pictures: decoding, Pillow's resizing, and the transforms of evaluation and training.
 
 mod augment;
+mod colour;
 mod decode;
+mod jpeg_file;
 mod preprocess;
+mod raster;
 mod resize;
+mod scratch;
+mod segments;
+mod shrink;
+mod train;
+mod turn;
 
-pub use decode::MAX_PIXELS;
+pub use colour::Colour;
+pub use decode::{MAX_PIXELS, jpeg_decoder};
 pub use preprocess::{Preprocessor, Resize};
 pub use resize::Filter;
 
@@ -28,9 +37,9 @@ pub enum PictureError {
     #[error("{width} x {height} pixels; at most {MAX_PIXELS} pixels are accepted")]
     TooLarge {
         /// Width that the header states.
-        width: u32,
+        width: usize,
         /// Height that the header states.
-        height: u32,
+        height: usize,
     },
     /// Not JPEG, PNG or WebP, or damaged.
     #[error("{reason} ({bytes} bytes)")]
