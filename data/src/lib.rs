@@ -22,7 +22,7 @@ pub use batch::{Batch, EvalBatch, SampleId};
 pub use error::DataError;
 pub use loader::{Cursor, Loader, Shard};
 pub use picture::{
-    Colour, Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resize, jpeg_decoder,
+    Colour, Crop, Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resize, jpeg_decoder,
 };
 pub use rng::{Purpose, Rng};
 pub use scan::{Captions, Scan, ScanOptions};

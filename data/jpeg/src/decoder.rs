@@ -87,9 +87,8 @@ impl<'a> Decoder<'a> {
         }
         let mut out = RawHeader::default();
         // SAFETY: the decoder is alive, and so is `out`.
-        let ok = unsafe {
-            ffi::vlclip_jpeg_start(self.raw.as_ptr(), eighths, fancy.into(), &mut out)
-        };
+        let ok =
+            unsafe { ffi::vlclip_jpeg_start(self.raw.as_ptr(), eighths, fancy.into(), &mut out) };
         self.check(ok)?;
         let side = |value: u32| usize::try_from(value).map_err(|error| error.to_string());
         let (width, height) = (side(out.width)?, side(out.height)?);

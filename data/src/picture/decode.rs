@@ -80,10 +80,7 @@ impl<'a> File<'a> {
     }
 
     /// As [`File::open`], with JPEG by `library` where there is one.
-    fn open_with(
-        bytes: &'a [u8],
-        library: Option<&'static Library>,
-    ) -> Result<Self, PictureError> {
+    fn open_with(bytes: &'a [u8], library: Option<&'static Library>) -> Result<Self, PictureError> {
         let num_bytes = bytes.len();
         let unreadable = |reason: String| PictureError::Unreadable { reason, bytes: num_bytes };
         let format = image::guess_format(bytes)
@@ -95,9 +92,7 @@ impl<'a> File<'a> {
             return Err(unreadable("truncated JPEG: no end of image after the first scan".into()));
         }
         let coding = match (format, library) {
-            (ImageFormat::Jpeg, Some(library)) => {
-                JpegFile::open(library, bytes).map(Coding::Turbo)
-            }
+            (ImageFormat::Jpeg, Some(library)) => JpegFile::open(library, bytes).map(Coding::Turbo),
             _ => Raster::open(bytes, format).map(Coding::Image),
         };
         let coding = coding.map_err(unreadable)?;

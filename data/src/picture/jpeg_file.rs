@@ -119,7 +119,10 @@ mod tests {
     #[test]
     fn the_scale_is_the_least_that_suffices() {
         // 224 of 800 pixels are 2.24 eighths: two are too few, four suffice.
-        assert_eq!([1792, 1791, 896, 448, 447, 100].map(|crop| eighths(crop, 224)), [1, 2, 2, 4, 8, 8]);
+        assert_eq!(
+            [1792, 1791, 896, 448, 447, 100].map(|crop| eighths(crop, 224)),
+            [1, 2, 2, 4, 8, 8]
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod augment;
 mod colour;
+mod config_file;
 mod decode;
 mod jpeg_file;
 mod preprocess;
@@ -15,7 +16,7 @@ mod turn;
 
 pub use colour::Colour;
 pub use decode::{MAX_PIXELS, jpeg_decoder};
-pub use preprocess::{Preprocessor, Resize};
+pub use preprocess::{Crop, Preprocessor, Resize};
 pub use resize::Filter;
 
 /// A decoded picture: RGB, 8 bits per channel.
@@ -49,10 +50,10 @@ pub enum PictureError {
         /// Number of encoded bytes.
         bytes: usize,
     },
-    /// A picture so narrow that resizing its shorter side takes more than [`MAX_PIXELS`] pixels;
-    /// nothing of that size was allocated.
+    /// A picture so narrow that resizing its shorter side takes more than [`MAX_PIXELS`] pixels,
+    /// or its longer side leaves nothing of the shorter; nothing of that size was allocated.
     #[error(
-        "{width} x {height} pixels would become {resized_width} x {resized_height}; at most \
+        "{width} x {height} pixels would become {resized_width} x {resized_height}; 1 to \
          {MAX_PIXELS} pixels are accepted"
     )]
     TooNarrow {

@@ -128,7 +128,12 @@ fn vertical(source: &Picture, height: usize, filter: Filter) -> Picture {
 }
 
 /// Pillow 13's rule for which pass comes first.
-pub(super) fn vertical_first(width_in: usize, height_in: usize, width: usize, height: usize) -> bool {
+pub(super) fn vertical_first(
+    width_in: usize,
+    height_in: usize,
+    width: usize,
+    height: usize,
+) -> bool {
     height < height_in
         && height_in as i128 - height as i128 > 2 * (width_in as i128 - width as i128)
 }
