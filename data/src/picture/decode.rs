@@ -148,6 +148,7 @@ impl<'a> File<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Cursor;
 
     fn jpeg() -> Vec<u8> {
         let image =
@@ -207,5 +208,41 @@ mod tests {
         image.unwrap().write_to(&mut bytes, ImageFormat::Png).unwrap();
         let picture = Picture::decode(bytes.get_ref()).unwrap();
         assert_eq!(picture.pixels, [0x12, 0x12, 0x12, 0xff, 0xff, 0xff]);
+    }
+
+    #[test]
+    fn a_bomb_is_refused_by_its_header() {
+        // A PNG and a JPEG whose headers promise 60,000 x 60,000 pixels.
+        let mut png = Cursor::new(Vec::new());
+        image::RgbImage::new(1, 1).write_to(&mut png, ImageFormat::Png).unwrap();
+        let mut png = png.into_inner();
+        let side = 60_000_u32.to_be_bytes();
+        png[16..24].copy_from_slice(&[side, side].concat());
+        // The checksum of IHDR: CRC-32, bit by bit.
+        let crc = !png[12..29].iter().fold(!0_u32, |crc, &byte| {
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+                (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+            })
+        });
+        png[29..33].copy_from_slice(&crc.to_be_bytes());
+        let mut jpg = jpeg();
+        let frame = jpg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        jpg[frame + 5..frame + 9].copy_from_slice(&[0xea, 0x60, 0xea, 0x60]);
+        for bytes in [png, jpg] {
+            let refused = Picture::decode(&bytes).unwrap_err();
+            assert_eq!(refused, PictureError::TooLarge { width: 60_000, height: 60_000 });
+        }
+    }
+
+    #[test]
+    fn without_libjpeg_the_decoder_in_rust_comes_near() {
+        let bytes = jpeg();
+        let file = File::open_with(&bytes, None).unwrap();
+        assert!(matches!(file.coding, Coding::Image(_)));
+        let mut pixels = vec![0; 64 * 48 * 3];
+        file.decode(&mut pixels, &mut Vec::new(), &mut Vec::new()).unwrap();
+        let exact = Picture::decode(&bytes).unwrap().pixels;
+        let worst = exact.iter().zip(&pixels).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(worst <= Some(17), "{worst:?}");
     }
 }
