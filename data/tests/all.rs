@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod captions;
+mod damage;
 mod invariances;
 mod others;
 mod pictures;

@@ -1,5 +1,6 @@
 //! Pictures equal to Pillow's and transformers', pixel by pixel.
 
+use crate::damage::{damage, files};
 use crate::support::{json, peer, python};
 use configs::{Augment, Decode};
 use data::{Colour, Filter, Picture, Preprocessor, Purpose, Rng};
@@ -147,4 +148,23 @@ fn check_fast_decoding(dir: &Path, cases: &[Value]) {
     }
     println!("fast decoding: mean difference at most {worst_mean:.3}, greatest {worst_pixel}");
     assert!(worst_mean <= MOST_MEAN && worst_pixel <= MOST_PIXEL, "{worst_mean} {worst_pixel}");
+}
+
+/// `cargo run --release -p data --example fuzz -- pictures 1000000` does the same for longer.
+#[test]
+fn damaged_pictures_end_in_errors_or_pixels() {
+    let (seeds, clip) = (files(), Preprocessor::clip(16));
+    let (mut decoded, mut slot) = (0, vec![0; 16 * 16 * 3]);
+    for number in 0..5000 {
+        let mut rng = Rng::new(Purpose::Sample, &[7, number]);
+        let mut input = seeds[rng.below(seeds.len() as u64) as usize].clone();
+        damage(&mut input, &seeds, &mut rng);
+        let augment = Augment { scale: [0.1, 1.0], ..Augment::default() };
+        match clip.train_into(&input, &augment, &mut rng, &mut slot) {
+            Ok(()) => decoded += 1,
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+    // Damage spares some and breaks most.
+    assert!((100..4900).contains(&decoded), "{decoded}");
 }

@@ -289,6 +289,8 @@ def main():
         except OSError as error:
             cases["decode"].append({"file": name, "error": str(error)})
             continue
+        # Without what `info` says of transparency: transformers would lay it over white once more.
+        image = Image.fromarray(np.asarray(image))
         array = clip(image, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
         (out / f"{name}.clip").write_bytes(array.astype(np.uint8).transpose(1, 2, 0).tobytes())
         cases["decode"].append({"file": name, "width": image.width, "height": image.height,
