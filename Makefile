@@ -3,17 +3,17 @@
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: quickstart test lint bench bench-data bench-gpu libtorch peers bench-peers triton tools
+.PHONY: quickstart test lint bench bench-data bench-gpu libtorch libjpeg peers bench-peers triton tools
 
 # The main job on the embedded synthetic sample, to a retrieval report.
-quickstart: libtorch
+quickstart: libtorch libjpeg
 	cargo run --release --quiet --bin vlclip -- sample --out checkpoints/sample
 	cargo run --release --quiet --bin vlclip -- train configs/quickstart.yaml
 	cargo run --release --quiet --bin vlclip -- eval --model checkpoints/runs/quickstart/best \
 	  --items checkpoints/sample/test --out checkpoints/runs/quickstart/eval/test
 
 # Formatting, lints, documentation, and every test, those against the Python peers included.
-test: libtorch peers lint
+test: libtorch libjpeg peers lint
 	cargo test --workspace
 
 lint: libtorch
@@ -23,25 +23,29 @@ lint: libtorch
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 # Side by side with open_clip on this machine; BENCHMARKS.md says what was measured.
-bench: libtorch peers
+bench: libtorch libjpeg peers
 	cargo build --release --package train --example bench_step
 	PYTHONPATH=.peers:.libtorch $(PYTHON) tests/peers/bench.py
 	tests/peers/bench_gpu.sh --device cpu --smoke
 
 # The training loader beside open_clip's, MosaicML Streaming and Hugging Face datasets, on files that it
 # draws below target/; nothing else may run. In ARGS what tests/peers/bench_data.py takes.
-bench-data: libtorch peers bench-peers
+bench-data: libtorch libjpeg peers bench-peers
 	cargo build --release --bin vlclip
 	PYTHONPATH=.bench-peers:.peers:.libtorch $(PYTHON) tests/peers/bench_data.py $(ARGS)
 
 # The same on a GPU, in ARGS what tests/peers/bench_gpu.py takes.
-bench-gpu: libtorch peers triton
+bench-gpu: libtorch libjpeg peers triton
 	cargo build --release --package train --example bench_step
 	tests/peers/bench_gpu.sh $(ARGS)
 
 # libtorch as the PyTorch wheel ships it, in a git-ignored folder; a second call does nothing.
 libtorch: tools
 	@train/native/fetch-wheels.sh train/native/libtorch.txt .libtorch
+
+# libjpeg-turbo as Pillow's wheel ships it; without it the program looks for the system's.
+libjpeg: tools
+	@train/native/fetch-wheels.sh data/jpeg/libjpeg.txt .libjpeg
 
 # transformers, open_clip and the other peers that the tests compare with.
 peers: tools

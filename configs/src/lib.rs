@@ -17,7 +17,7 @@ mod validate;
 pub use auto::{Micro, Streams, Workers};
 pub use cadence::{Cadence, Duration};
 pub use data::{
-    Alternative, Augment, Cache, CaptionChoice, CaptionSource, Clean, Columns, Data, Piece,
+    Alternative, Augment, Cache, CaptionChoice, CaptionSource, Clean, Columns, Data, Decode, Piece,
     Shuffle, Source, Template, TemplateError, Text, Train,
 };
 pub use error::{ConfigError, Issue};

@@ -29,7 +29,9 @@ pub use bad::{Cause, Counts};
 pub use batch::{Batch, EvalBatch, SampleId};
 pub use error::DataError;
 pub use loader::{Cursor, Loader, Shard};
-pub use picture::{Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resize};
+pub use picture::{
+    Colour, Crop, Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resize, jpeg_decoder,
+};
 pub use pixels::Pixels;
 pub use rng::{Purpose, Rng};
 pub use scan::{Captions, Scan, ScanOptions};

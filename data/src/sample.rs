@@ -13,6 +13,7 @@ use bytes::BytesMut;
 use configs::Augment;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How rows become training samples.
 pub(crate) struct Recipe {
@@ -105,11 +106,11 @@ impl Recipe {
         let text = self.clock.time(Stage::Tokenise, || self.caption(row, key, &mut rng))?;
         let bytes = self.clock.time(Stage::Read, || encoded_picture(row))?;
         self.clock.picture(bytes.len());
-        let picture = self.clock.time(Stage::Decode, || Picture::decode(&bytes));
-        let picture = picture.map_err(unusable_picture)?;
-        let augment = || self.picture.augment(&picture, &self.augment, &mut rng);
-        let found = self.clock.time(Stage::Transform, augment).map_err(unusable_picture)?;
-        pixels.copy_from_slice(&found);
+        let start = Instant::now();
+        let decoding = self.picture.train_into(&bytes, &self.augment, &mut rng, pixels);
+        let decoding = decoding.map_err(unusable_picture)?;
+        self.clock.add(Stage::Decode, decoding);
+        self.clock.add(Stage::Transform, start.elapsed().saturating_sub(decoding));
         Ok((weight, text))
     }
 

@@ -63,9 +63,14 @@ impl StageClock {
     pub fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let done = work();
-        let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.nanos[stage as usize].fetch_add(nanos, Ordering::Relaxed);
+        self.add(stage, start.elapsed());
         done
+    }
+
+    /// Counts time that a stage took.
+    pub fn add(&self, stage: Stage, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.nanos[stage as usize].fetch_add(nanos, Ordering::Relaxed);
     }
 
     /// Counts an encoded picture.

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod captions;
+mod damage;
 mod inspect;
 mod invariances;
 mod others;

@@ -1,9 +1,15 @@
 //! Pictures equal to Pillow's and transformers', pixel by pixel.
 
+use crate::damage::{damage, files};
 use crate::support::{json, peer, python};
-use data::{Filter, Picture, Preprocessor};
+use configs::{Augment, Decode};
+use data::{Colour, Filter, Picture, Preprocessor, Purpose, Rng};
 use serde_json::Value;
 use std::path::Path;
+
+/// Bounds of the fast path against the exact one, of 255.
+const MOST_MEAN: f64 = 2.0;
+const MOST_PIXEL: u8 = 60;
 
 fn read(dir: &Path, case: &Value, key: &str) -> Vec<u8> {
     std::fs::read(dir.join(case[key].as_str().unwrap())).unwrap()
@@ -61,18 +67,104 @@ fn pictures_equal_pillows_and_transformers() {
     args.extend(pairs.iter().map(|path| path.to_str().unwrap()));
     assert_eq!(python(&args), "same\n".repeat(5));
 
+    check_decoding(dir, list("decode"));
+    check_colours(dir, list("colour"));
+    check_fast_decoding(dir, list("fast"));
+}
+
+/// Decoded and evaluated pixels are Pillow's and transformers'.
+fn check_decoding(dir: &Path, cases: &[Value]) {
+    let decoder = data::jpeg_decoder();
+    assert!(decoder.starts_with("libjpeg-turbo"), "run `make libjpeg`: {decoder}");
+    assert!(cases.len() >= 300);
+    let clip = Preprocessor::clip(64);
     let mut wrong = Vec::new();
-    for case in list("decode") {
-        let picture = Picture::decode(&read(dir, case, "file")).unwrap();
-        assert_eq!(
-            (picture.width, picture.height),
-            (number(case, "width"), number(case, "height")),
-            "{case}"
-        );
-        let worst = worst(&picture.pixels, &read(dir, case, "expected"));
-        if usize::from(worst) > number(case, "tolerance") {
-            wrong.push(format!("{}: {worst}", case["file"]));
+    for case in cases {
+        let file = &case["file"];
+        let picture = match Picture::decode(&read(dir, case, "file")) {
+            Ok(picture) if case.get("error").is_none() => picture,
+            Err(_) if case.get("error").is_some() => continue,
+            other => {
+                wrong.push(format!("{file}: {:?}", other.err()));
+                continue;
+            }
+        };
+        let size = (number(case, "width"), number(case, "height"));
+        if (picture.width, picture.height) != size {
+            wrong.push(format!("{file}: {} x {}", picture.width, picture.height));
+        } else if sha256(&picture.pixels) != case["sha256"] {
+            wrong.push(format!("{file}: decoded pixels"));
+        } else if clip.evaluate(&picture).unwrap() != read(dir, case, "evaluated") {
+            wrong.push(format!("{file}: evaluated pixels"));
         }
     }
-    assert!(wrong.is_empty(), "differ by more than allowed: {wrong:?}");
+    assert!(wrong.is_empty(), "{} of {} differ: {wrong:#?}", wrong.len(), cases.len());
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Colours change as torchvision changes them, bit for bit.
+fn check_colours(dir: &Path, cases: &[Value]) {
+    assert!(cases.len() >= 60);
+    for case in cases {
+        let mut pixels = read(dir, case, "file");
+        for change in case["changes"].as_array().unwrap() {
+            let amount = change[1].as_f64().unwrap();
+            let colour = match change[0].as_str().unwrap() {
+                "brightness" => Colour::Brightness(amount),
+                "contrast" => Colour::Contrast(amount),
+                "saturation" => Colour::Saturation(amount),
+                "hue" => Colour::Hue(amount),
+                _ => Colour::Grey,
+            };
+            colour.apply(&mut pixels);
+        }
+        assert_eq!(worst(&pixels, &read(dir, case, "expected")), 0, "{}", case["changes"]);
+    }
+}
+
+/// Scaled decoding changes a training picture of 224 px by no more than `data/README.md` says.
+fn check_fast_decoding(dir: &Path, cases: &[Value]) {
+    let clip = Preprocessor::clip(224);
+    let (mut worst_mean, mut worst_pixel) = (0.0_f64, 0);
+    for (index, case) in (0..).zip(cases) {
+        let bytes = read(dir, case, "file");
+        for (visit, scale) in (0..).zip([[0.9, 1.0], [0.9, 1.0], [0.2, 1.0], [0.08, 0.5]]) {
+            let train = |decode: Decode| {
+                let augment = Augment { decode, scale, flip: 0.5, ..Augment::default() };
+                let mut rng = Rng::new(Purpose::Sample, &[index, visit]);
+                let mut out = vec![0; 224 * 224 * 3];
+                clip.train_into(&bytes, &augment, &mut rng, &mut out).unwrap();
+                out
+            };
+            let (exact, fast) = (train(Decode::Exact), train(Decode::Fast));
+            let sum: u64 = exact.iter().zip(&fast).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+            worst_mean = worst_mean.max(sum as f64 / exact.len() as f64);
+            worst_pixel = worst_pixel.max(worst(&exact, &fast));
+        }
+    }
+    println!("fast decoding: mean difference at most {worst_mean:.3}, greatest {worst_pixel}");
+    assert!(worst_mean <= MOST_MEAN && worst_pixel <= MOST_PIXEL, "{worst_mean} {worst_pixel}");
+}
+
+/// `cargo run --release -p data --example fuzz -- pictures 1000000` does the same for longer.
+#[test]
+fn damaged_pictures_end_in_errors_or_pixels() {
+    let (seeds, clip) = (files(), Preprocessor::clip(16));
+    let (mut decoded, mut slot) = (0, vec![0; 16 * 16 * 3]);
+    for number in 0..5000 {
+        let mut rng = Rng::new(Purpose::Sample, &[7, number]);
+        let mut input = seeds[rng.below(seeds.len() as u64) as usize].clone();
+        damage(&mut input, &seeds, &mut rng);
+        let augment = Augment { scale: [0.1, 1.0], ..Augment::default() };
+        match clip.train_into(&input, &augment, &mut rng, &mut slot) {
+            Ok(_) => decoded += 1,
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+    // Damage spares some and breaks most.
+    assert!((100..4900).contains(&decoded), "{decoded}");
 }

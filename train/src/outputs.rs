@@ -113,6 +113,7 @@ impl<'a> Outputs<'a> {
             written.folder.path().display(),
         ));
         written.log.say(&format!("{micro} pairs through the towers at once; memory {needs}"));
+        written.log.say(&format!("JPEG by {}", data::jpeg_decoder()));
     }
 
     /// A line that the user should read.

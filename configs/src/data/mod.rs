@@ -7,7 +7,7 @@ mod sources;
 mod template;
 mod text;
 
-pub use augment::Augment;
+pub use augment::{Augment, Decode};
 pub use captions::{Alternative, CaptionChoice, CaptionSource};
 pub use columns::Columns;
 pub use sources::{Source, Train};

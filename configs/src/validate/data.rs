@@ -1,7 +1,9 @@
 //! The checks of the `data` section.
 
 use super::Checks;
-use crate::{CaptionChoice, CaptionSource, Columns, Data, Source, Streams, Train, Workers};
+use crate::{
+    Augment, CaptionChoice, CaptionSource, Columns, Data, Source, Streams, Train, Workers,
+};
 
 /// Records every problem of the section.
 pub(super) fn data(checks: &mut Checks, data: &Data, batch_size: usize) {
@@ -17,12 +19,7 @@ pub(super) fn data(checks: &mut Checks, data: &Data, batch_size: usize) {
     }
     checks.share("data.text.caption_dropout", data.text.caption_dropout);
     checks.share("data.text.word_dropout", data.text.word_dropout);
-    let augment = &data.augment;
-    let scale = "two shares of the area, 0 < least <= greatest <= 1";
-    checks.range("data.augment.scale", augment.scale, 1.0, scale);
-    let ratio = "two aspect ratios, 0 < least <= greatest";
-    checks.range("data.augment.ratio", augment.ratio, f64::MAX, ratio);
-    checks.fraction("data.augment.flip", augment.flip);
+    augment(checks, &data.augment);
     if let Streams::Count(n) = data.shuffle.streams {
         let holds = n >= 1 && batch_size.checked_rem(n) == Some(0);
         let expected = format!("`auto` or a divisor of batch.size ({batch_size})");
@@ -34,6 +31,24 @@ pub(super) fn data(checks: &mut Checks, data: &Data, batch_size: usize) {
     }
     checks.at_least_one("data.prefetch", data.prefetch);
     checks.fraction("data.max_bad_fraction", data.max_bad_fraction);
+}
+
+fn augment(checks: &mut Checks, augment: &Augment) {
+    let scale = "two shares of the area, 0 < least <= greatest <= 1";
+    checks.range("data.augment.scale", augment.scale, 1.0, scale);
+    let ratio = "two aspect ratios, 0 < least <= greatest";
+    checks.range("data.augment.ratio", augment.ratio, f64::MAX, ratio);
+    checks.fraction("data.augment.flip", augment.flip);
+    checks.fraction("data.augment.color_jitter_prob", augment.color_jitter_prob);
+    checks.fraction("data.augment.gray_scale_prob", augment.gray_scale_prob);
+    let jitter = augment.color_jitter;
+    let sane = |amount: f64, limit: f64| (0.0..=limit).contains(&amount);
+    let holds = jitter[..3].iter().all(|&amount| sane(amount, f64::MAX)) && sane(jitter[3], 0.5);
+    let expected = "brightness, contrast, saturation (each 0 or more) and hue (0 to 0.5)";
+    checks.require(holds, "data.augment.color_jitter", expected, format!("{jitter:?}"));
+    let idle = augment.color_jitter_prob > 0.0 && jitter == [0.0; 4];
+    let expected = "a number above 0 where color_jitter_prob is above 0";
+    checks.require(!idle, "data.augment.color_jitter", expected, format!("{jitter:?}"));
 }
 
 fn mixture(checks: &mut Checks, sources: &[Source]) {

@@ -1,32 +1,14 @@
-//! The training transform: torchvision's RandomResizedCrop, then a horizontal flip.
+//! The geometry of training: torchvision's RandomResizedCrop and RandomHorizontalFlip.
 
-use super::{Picture, PictureError, Preprocessor};
 use crate::rng::Rng;
 use configs::Augment;
 
 /// A box in pixels: (left, top, width, height).
-type Box = (usize, usize, usize, usize);
-
-impl Preprocessor {
-    /// A random crop, resized to size x size, maybe flipped: size x size x 3.
-    pub(crate) fn augment(
-        &self,
-        picture: &Picture,
-        augment: &Augment,
-        rng: &mut Rng,
-    ) -> Result<Vec<u8>, PictureError> {
-        let crop = random_crop(picture.width, picture.height, augment, rng);
-        let mut pixels = picture.crop_resize(crop, self.size, self.resample)?;
-        if rng.unit() < augment.flip {
-            flip(&mut pixels, self.size);
-        }
-        Ok(pixels)
-    }
-}
+pub(super) type Box = (usize, usize, usize, usize);
 
 /// `torchvision.transforms.RandomResizedCrop.get_params`: ten tries at an area and an aspect
 /// ratio, else the greatest central box of an allowed ratio.
-fn random_crop(width: usize, height: usize, augment: &Augment, rng: &mut Rng) -> Box {
+pub(super) fn random_crop(width: usize, height: usize, augment: &Augment, rng: &mut Rng) -> Box {
     let [scale_low, scale_high] = augment.scale;
     let [ratio_low, ratio_high] = augment.ratio;
     let area = width as f64 * height as f64;
@@ -55,7 +37,7 @@ fn random_crop(width: usize, height: usize, augment: &Augment, rng: &mut Rng) ->
 }
 
 /// Mirrors a square picture left to right.
-fn flip(pixels: &mut [u8], size: usize) {
+pub(super) fn flip(pixels: &mut [u8], size: usize) {
     for row in pixels.chunks_exact_mut(size * 3) {
         let (row, _) = row.as_chunks_mut::<3>();
         row.reverse();
@@ -103,20 +85,5 @@ mod tests {
         let mut pixels = vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
         flip(&mut pixels, 2);
         assert_eq!(pixels, [4, 5, 6, 1, 2, 3, 10, 11, 12, 7, 8, 9]);
-    }
-
-    #[test]
-    fn flips_come_as_often_as_asked() {
-        let picture =
-            Picture { width: 2, height: 2, pixels: vec![0, 0, 0, 9, 9, 9, 0, 0, 0, 9, 9, 9] };
-        let augment = Augment { scale: [1.0, 1.0], ratio: [1.0, 1.0], flip: 0.25 };
-        let flipped = (0..4000u64)
-            .filter(|&key| {
-                let mut rng = Rng::new(Purpose::Sample, &[key]);
-                Preprocessor::clip(2).augment(&picture, &augment, &mut rng).unwrap()[0] == 9
-            })
-            .count();
-        // 1,000 expected; five standard deviations are 137.
-        assert!((863..1137).contains(&flipped), "{flipped}");
     }
 }

@@ -1,17 +1,31 @@
 //! Encoded bytes to RGB pixels, as Pillow's `convert("RGB")` after `exif_transpose`.
 //!
-//! PNG and WebP come out as Pillow's, bit for bit, but for 16-bit grey (see `rgb`). JPEG differs from libjpeg-turbo (which Pillow
-//! uses) by at most 17 of 255 at single pixels with subsampled chroma, 3 without.
+//! Bit for bit: JPEG where libjpeg-turbo was found ([`jpeg_decoder`] says so), PNG and WebP, but for
+//! 16-bit grey (see `raster`). The decoder in Rust that stands in for libjpeg-turbo differs by at
+//! most 17 of 255 at single pixels with subsampled chroma, 3 without.
 
+use super::jpeg_file::JpegFile;
+use super::raster::Raster;
+use super::scratch::{Scratch, room};
+use super::segments::Segments;
+use super::turn::Turn;
 use super::{Picture, PictureError};
 use crate::pipeline::panic_message;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
-use std::io::Cursor;
-use std::panic::catch_unwind;
+use image::ImageFormat;
+use jpeg::Library;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The greatest number of pixels of a picture. Larger ones are refused before anything is
 /// allocated for them.
 pub const MAX_PIXELS: u64 = 100_000_000;
+
+/// The decoder of JPEG that this process uses, for people: name, version and place.
+pub fn jpeg_decoder() -> String {
+    match Library::get() {
+        Ok(library) => format!("{} ({})", library.version(), library.place().display()),
+        Err(reason) => format!("zune-jpeg, as libjpeg-turbo is missing: {reason}"),
+    }
+}
 
 impl Picture {
     /// Decodes JPEG, PNG or WebP of any colour type, turned as its EXIF orientation says. Alpha
@@ -20,115 +34,121 @@ impl Picture {
     /// # Errors
     /// [`PictureError::TooLarge`] and [`PictureError::Unreadable`].
     pub fn decode(bytes: &[u8]) -> Result<Self, PictureError> {
-        let unreadable = |reason: String| PictureError::Unreadable { reason, bytes: bytes.len() };
-        // A decoder that panics on damaged bytes costs that picture, not the run.
-        catch_unwind(|| decode(bytes)).unwrap_or_else(|panic| {
-            Err(unreadable(format!("the decoder panicked: {}", panic_message(panic.as_ref()))))
+        Scratch::with(|scratch| {
+            caught(bytes, || {
+                let file = File::open(bytes)?;
+                let (width, height) = file.upright();
+                let mut pixels = vec![0; width * height * 3];
+                file.decode(&mut pixels, &mut scratch.pixels, &mut scratch.spare)?;
+                Ok(Self { width, height, pixels })
+            })
         })
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<Picture, PictureError> {
-    let unreadable = |reason: String| PictureError::Unreadable { reason, bytes: bytes.len() };
-    let reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|error| unreadable(error.to_string()))?;
-    match reader.format() {
-        Some(ImageFormat::Jpeg) if !has_jpeg_end(bytes) => {
-            return Err(unreadable("truncated JPEG: no end of image after the first scan".into()));
-        }
-        Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) => {}
-        Some(other) => return Err(unreadable(format!("{other:?}: expected JPEG, PNG or WebP"))),
-        None => return Err(unreadable("neither JPEG, PNG nor WebP".into())),
-    }
-    let mut decoder = reader.into_decoder().map_err(|error| unreadable(error.to_string()))?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(PictureError::TooLarge { width, height });
-    }
-    if width == 0 || height == 0 {
-        return Err(unreadable(format!("{width} x {height} pixels")));
-    }
-    // A damaged EXIF block is no reason to lose the picture.
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-    let mut image =
-        DynamicImage::from_decoder(decoder).map_err(|error| unreadable(error.to_string()))?;
-    image.apply_orientation(orientation);
-    let (width, height) = (image.width() as usize, image.height() as usize);
-    let pixels = rgb(image).map_err(unreadable)?;
-    Ok(Picture { width, height, pixels })
-}
-
-/// Whether an end-of-image marker follows the picture's first scan. Segments state their length,
-/// so the walk to that scan steps over thumbnails and their markers; in scan data 0xFF is always
-/// followed by 0x00 or a restart marker, so the end cannot appear there by chance. What follows
-/// the end (the film of a "motion photo", say) is none of the picture.
-fn has_jpeg_end(bytes: &[u8]) -> bool {
-    first_scan(bytes).is_some_and(|scan| scan.windows(2).any(|pair| pair == [0xff, 0xd9]))
-}
-
-/// What follows the header of the picture's first scan.
-fn first_scan(bytes: &[u8]) -> Option<&[u8]> {
-    let mut rest = bytes.strip_prefix(&[0xff, 0xd8])?;
-    loop {
-        // Garbage before a marker and fill bytes are skipped, as libjpeg does.
-        let at =
-            rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff))?;
-        let marker = rest[at + 1];
-        rest = &rest[at + 2..];
-        if matches!(marker, 0x01 | 0xd0..=0xd7) {
-            continue; // These stand alone.
-        }
-        if marker == 0xd9 {
-            return None;
-        }
-        let length = usize::from(u16::from_be_bytes(*rest.first_chunk()?));
-        rest = rest.get(length..)?;
-        if marker == 0xda {
-            return Some(rest);
-        }
-    }
-}
-
-/// The pixels as RGB.
-fn rgb(image: DynamicImage) -> Result<Vec<u8>, String> {
-    let repeat = |grey: u8| [grey; 3];
-    Ok(match image {
-        DynamicImage::ImageRgb8(image) => image.into_raw(),
-        DynamicImage::ImageRgba8(image) => {
-            image.as_raw().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect()
-        }
-        DynamicImage::ImageLuma8(image) => {
-            image.as_raw().iter().copied().flat_map(repeat).collect()
-        }
-        DynamicImage::ImageLumaA8(image) => {
-            image.as_raw().chunks_exact(2).flat_map(|p| repeat(p[0])).collect()
-        }
-        // Pillow reads 16-bit colour by its high bytes. Its 16-bit grey it would clip at 255, which
-        // whitens nearly every picture; grey is read by its high bytes here as well.
-        DynamicImage::ImageRgb16(image) => image.as_raw().iter().map(|&v| high(v)).collect(),
-        DynamicImage::ImageRgba16(image) => image
-            .as_raw()
-            .chunks_exact(4)
-            .flat_map(|p| [high(p[0]), high(p[1]), high(p[2])])
-            .collect(),
-        DynamicImage::ImageLumaA16(image) => {
-            image.as_raw().chunks_exact(2).flat_map(|p| repeat(high(p[0]))).collect()
-        }
-        DynamicImage::ImageLuma16(image) => {
-            image.as_raw().iter().flat_map(|&v| repeat(high(v))).collect()
-        }
-        other => return Err(format!("unsupported pixel type {:?}", other.color())),
+/// Runs `work` on a file. A decoder that panics on damaged bytes costs that picture, not the run.
+pub(super) fn caught<T>(
+    bytes: &[u8],
+    work: impl FnOnce() -> Result<T, PictureError>,
+) -> Result<T, PictureError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let reason = format!("the decoder panicked: {}", panic_message(panic.as_ref()));
+        Err(PictureError::Unreadable { reason, bytes: bytes.len() })
     })
 }
 
-fn high(value: u16) -> u8 {
-    value.to_be_bytes()[0]
+/// A file whose header was read and whose size is allowed.
+pub(super) struct File<'a> {
+    /// How the stored pixels become upright.
+    pub(super) turn: Turn,
+    /// Width and height as stored.
+    pub(super) stored: (usize, usize),
+    pub(super) coding: Coding<'a>,
+    pub(super) num_bytes: usize,
+}
+
+/// Who decodes.
+pub(super) enum Coding<'a> {
+    Turbo(JpegFile<'a>),
+    Image(Raster<'a>),
+}
+
+impl<'a> File<'a> {
+    /// Reads the header.
+    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, PictureError> {
+        Self::open_with(bytes, Library::get().ok())
+    }
+
+    /// As [`File::open`], with JPEG by `library` where there is one.
+    fn open_with(bytes: &'a [u8], library: Option<&'static Library>) -> Result<Self, PictureError> {
+        let num_bytes = bytes.len();
+        let unreadable = |reason: String| PictureError::Unreadable { reason, bytes: num_bytes };
+        let format = image::guess_format(bytes)
+            .map_err(|_| unreadable("neither JPEG, PNG nor WebP".into()))?;
+        if !matches!(format, ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) {
+            return Err(unreadable(format!("{format:?}: expected JPEG, PNG or WebP")));
+        }
+        if format == ImageFormat::Jpeg && !Segments::of(bytes).has_end() {
+            return Err(unreadable("truncated JPEG: no end of image after the first scan".into()));
+        }
+        let coding = match (format, library) {
+            (ImageFormat::Jpeg, Some(library)) => JpegFile::open(library, bytes).map(Coding::Turbo),
+            _ => Raster::open(bytes, format).map(Coding::Image),
+        };
+        let coding = coding.map_err(unreadable)?;
+        let (stored, turn) = match &coding {
+            Coding::Turbo(file) => (file.stored, file.turn),
+            Coding::Image(file) => (file.stored, file.turn),
+        };
+        let (width, height) = stored;
+        if width as u64 * height as u64 > MAX_PIXELS {
+            return Err(PictureError::TooLarge { width, height });
+        }
+        if width == 0 || height == 0 {
+            return Err(unreadable(format!("{width} x {height} pixels")));
+        }
+        Ok(Self { turn, stored, coding, num_bytes })
+    }
+
+    /// Width and height of the upright picture.
+    pub(super) fn upright(&self) -> (usize, usize) {
+        self.turn.upright(self.stored)
+    }
+
+    /// The decoder's reason as the file's error.
+    pub(super) fn unreadable(num_bytes: usize) -> impl Fn(String) -> PictureError {
+        move |reason| PictureError::Unreadable { reason, bytes: num_bytes }
+    }
+
+    /// All pixels, upright: height x width x 3.
+    pub(super) fn decode(
+        self,
+        pixels: &mut [u8],
+        stored_pixels: &mut Vec<u8>,
+        spare: &mut Vec<u8>,
+    ) -> Result<(), PictureError> {
+        let Self { turn, stored, coding, num_bytes } = self;
+        let decode = |pixels: &mut [u8]| {
+            match coding {
+                Coding::Turbo(file) => file.whole(pixels, spare),
+                Coding::Image(file) => file.decode(pixels, spare),
+            }
+            .map_err(Self::unreadable(num_bytes))
+        };
+        if turn.is_none() {
+            return decode(pixels);
+        }
+        let stored_pixels = room(stored_pixels, pixels.len());
+        decode(stored_pixels)?;
+        turn.apply(stored_pixels, stored, pixels);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Cursor;
 
     fn jpeg() -> Vec<u8> {
         let image =
@@ -188,5 +208,41 @@ mod tests {
         image.unwrap().write_to(&mut bytes, ImageFormat::Png).unwrap();
         let picture = Picture::decode(bytes.get_ref()).unwrap();
         assert_eq!(picture.pixels, [0x12, 0x12, 0x12, 0xff, 0xff, 0xff]);
+    }
+
+    #[test]
+    fn a_bomb_is_refused_by_its_header() {
+        // A PNG and a JPEG whose headers promise 60,000 x 60,000 pixels.
+        let mut png = Cursor::new(Vec::new());
+        image::RgbImage::new(1, 1).write_to(&mut png, ImageFormat::Png).unwrap();
+        let mut png = png.into_inner();
+        let side = 60_000_u32.to_be_bytes();
+        png[16..24].copy_from_slice(&[side, side].concat());
+        // The checksum of IHDR: CRC-32, bit by bit.
+        let crc = !png[12..29].iter().fold(!0_u32, |crc, &byte| {
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+                (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+            })
+        });
+        png[29..33].copy_from_slice(&crc.to_be_bytes());
+        let mut jpg = jpeg();
+        let frame = jpg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        jpg[frame + 5..frame + 9].copy_from_slice(&[0xea, 0x60, 0xea, 0x60]);
+        for bytes in [png, jpg] {
+            let refused = Picture::decode(&bytes).unwrap_err();
+            assert_eq!(refused, PictureError::TooLarge { width: 60_000, height: 60_000 });
+        }
+    }
+
+    #[test]
+    fn without_libjpeg_the_decoder_in_rust_comes_near() {
+        let bytes = jpeg();
+        let file = File::open_with(&bytes, None).unwrap();
+        assert!(matches!(file.coding, Coding::Image(_)));
+        let mut pixels = vec![0; 64 * 48 * 3];
+        file.decode(&mut pixels, &mut Vec::new(), &mut Vec::new()).unwrap();
+        let exact = Picture::decode(&bytes).unwrap().pixels;
+        let worst = exact.iter().zip(&pixels).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(worst <= Some(17), "{worst:?}");
     }
 }

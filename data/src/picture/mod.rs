@@ -1,12 +1,22 @@
 //! Pictures: decoding, Pillow's resizing, and the transforms of evaluation and training.
 
 mod augment;
+mod colour;
+mod config_file;
 mod decode;
+mod jpeg_file;
 mod preprocess;
+mod raster;
 mod resize;
+mod scratch;
+mod segments;
+mod shrink;
+mod train;
+mod turn;
 
-pub use decode::MAX_PIXELS;
-pub use preprocess::{Preprocessor, Resize};
+pub use colour::Colour;
+pub use decode::{MAX_PIXELS, jpeg_decoder};
+pub use preprocess::{Crop, Preprocessor, Resize};
 pub use resize::Filter;
 
 /// A decoded picture: RGB, 8 bits per channel.
@@ -28,9 +38,9 @@ pub enum PictureError {
     #[error("{width} x {height} pixels; at most {MAX_PIXELS} pixels are accepted")]
     TooLarge {
         /// Width that the header states.
-        width: u32,
+        width: usize,
         /// Height that the header states.
-        height: u32,
+        height: usize,
     },
     /// Not JPEG, PNG or WebP, or damaged.
     #[error("{reason} ({bytes} bytes)")]
@@ -40,10 +50,10 @@ pub enum PictureError {
         /// Number of encoded bytes.
         bytes: usize,
     },
-    /// A picture so narrow that resizing its shorter side takes more than [`MAX_PIXELS`] pixels;
-    /// nothing of that size was allocated.
+    /// A picture so narrow that resizing its shorter side takes more than [`MAX_PIXELS`] pixels,
+    /// or its longer side leaves nothing of the shorter; nothing of that size was allocated.
     #[error(
-        "{width} x {height} pixels would become {resized_width} x {resized_height}; at most \
+        "{width} x {height} pixels would become {resized_width} x {resized_height}; 1 to \
          {MAX_PIXELS} pixels are accepted"
     )]
     TooNarrow {

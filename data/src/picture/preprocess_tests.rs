@@ -16,16 +16,48 @@ fn openai_clips_file() {
 }
 
 #[test]
+fn open_clips_file() {
+    let json = r#"{"model_cfg": {"embed_dim": 512}, "preprocess_cfg": {"size": [224, 224],
+        "mean": null, "interpolation": "random", "resize_mode": "longest", "fill_color": 9}}"#;
+    let expected = Preprocessor {
+        resize: Resize::Longest(224),
+        crop: Crop::Even { fill: 9 },
+        ..Preprocessor::clip(224)
+    };
+    assert_eq!(Preprocessor::from_json(json).unwrap(), expected);
+    let squash = r#"{"preprocess_cfg": {"size": 32, "resize_mode": "squash"}}"#;
+    let expected = Resize::Square(32);
+    assert_eq!(Preprocessor::from_json(squash).unwrap().resize, expected);
+    let none = Preprocessor::from_json(r#"{"preprocess_cfg": {}}"#).unwrap();
+    let expected = Preprocessor { crop: Crop::Even { fill: 0 }, ..Preprocessor::clip(224) };
+    assert_eq!(none, expected);
+}
+
+#[test]
 fn what_is_written_reads_back() {
     let square = Preprocessor {
         size: 32,
         resize: Resize::Square(32),
-        center_crop: false,
+        crop: Crop::Off,
         resample: Filter::Bilinear,
         mean: [0.5; 3],
         std: [0.25; 3],
     };
-    for preprocessor in [Preprocessor::clip(336), square] {
+    let clip = Preprocessor::clip(336);
+    let others = [
+        Preprocessor { resize: Resize::Within(336), ..clip.clone() },
+        Preprocessor {
+            resize: Resize::ShortestUpTo { shortest: 336, longest: 500 },
+            ..clip.clone()
+        },
+        Preprocessor {
+            resize: Resize::Longest(336),
+            crop: Crop::Even { fill: 127 },
+            ..clip.clone()
+        },
+        Preprocessor { crop: Crop::Even { fill: 0 }, ..clip.clone() },
+    ];
+    for preprocessor in [clip, square].into_iter().chain(others) {
         let json = preprocessor.to_json();
         assert_eq!(Preprocessor::from_json(&json).unwrap(), preprocessor);
     }
@@ -57,6 +89,22 @@ fn messages() {
         "preprocessor config: `do_resize`: expected true or false, found \"yes\""
     );
     assert!(message(r#"{"do_center_crop": false}"#).contains("a square size where"));
+    assert_eq!(
+        message(r#"{"do_pad": true, "pad_size": {"height": 300, "width": 300}}"#),
+        "preprocessor config: `pad_size`: expected 224, as the crop, found \
+         {\"height\":300,\"width\":300}"
+    );
+    assert!(Preprocessor::from_json(r#"{"do_pad": true}"#).is_ok());
+    assert_eq!(
+        message(r#"{"size": {"max_height": 300, "max_width": 200}}"#),
+        "preprocessor config: `size`: expected equal max_height and max_width, found \
+         {\"max_height\":300,\"max_width\":200}"
+    );
+    assert_eq!(
+        message(r#"{"preprocess_cfg": {"resize_mode": "crop"}}"#),
+        "preprocessor config: `resize_mode`: expected shortest, longest or squash, found \"crop\""
+    );
+    assert!(message(r#"{"preprocess_cfg": {"fill_color": 256}}"#).contains("from 0 to 255"));
     assert!(message("[1]").starts_with("preprocessor config: `(file)`: expected a JSON object"));
     assert!(message(r#"{"size": 0}"#).contains("found 0"));
     let missing = Preprocessor::open("no/preprocessor_config.json").unwrap_err().to_string();
@@ -89,7 +137,7 @@ fn a_picture_smaller_than_the_crop_is_padded_with_black() {
 
 #[test]
 fn without_resize_and_crop_the_size_must_fit() {
-    let none = Preprocessor { resize: Resize::Off, center_crop: false, ..Preprocessor::clip(4) };
+    let none = Preprocessor { resize: Resize::Off, crop: Crop::Off, ..Preprocessor::clip(4) };
     let message = none.evaluate(&ramp(5, 4)).unwrap_err().to_string();
     assert!(message.ends_with("is 5 x 4, and the model needs 4 x 4"), "{message}");
     assert_eq!(none.evaluate(&ramp(4, 4)).unwrap(), ramp(4, 4).pixels);
@@ -101,7 +149,7 @@ fn a_thread_of_a_picture_is_refused_before_it_is_blown_up() {
     let message = clip.evaluate(&ramp(1, 65_500)).unwrap_err().to_string();
     assert_eq!(
         message,
-        "1 x 65500 pixels would become 224 x 14672000; at most 100000000 pixels are accepted"
+        "1 x 65500 pixels would become 224 x 14672000; 1 to 100000000 pixels are accepted"
     );
     assert!(clip.evaluate(&ramp(65_500, 1)).is_err());
     assert!(clip.evaluate(&ramp(1, 30)).is_ok());

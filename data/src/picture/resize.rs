@@ -1,11 +1,7 @@
 //! Resizing as Pillow 13 does it, bit for bit: separable filters in 22-bit fixed point, each
-//! pass rounded to 8 bits. For training, the same two passes with SIMD.
+//! pass rounded to 8 bits.
 
-use super::{Picture, PictureError};
-use fast_image_resize as fir;
-use fir::images::{Image, TypedCroppedImage, TypedImageRef};
-use fir::pixels::U8x3;
-use std::cell::RefCell;
+use super::Picture;
 
 /// A resampling filter, numbered as Pillow (and `preprocessor_config.json`) numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,14 +41,6 @@ impl Filter {
                     0.0
                 }
             }
-        }
-    }
-
-    fn fast(self) -> fir::FilterType {
-        match self {
-            Self::Lanczos => fir::FilterType::Lanczos3,
-            Self::Bilinear => fir::FilterType::Bilinear,
-            Self::Bicubic => fir::FilterType::CatmullRom,
         }
     }
 }
@@ -140,7 +128,12 @@ fn vertical(source: &Picture, height: usize, filter: Filter) -> Picture {
 }
 
 /// Pillow 13's rule for which pass comes first.
-fn vertical_first(width_in: usize, height_in: usize, width: usize, height: usize) -> bool {
+pub(super) fn vertical_first(
+    width_in: usize,
+    height_in: usize,
+    width: usize,
+    height: usize,
+) -> bool {
     height < height_in
         && height_in as i128 - height as i128 > 2 * (width_in as i128 - width as i128)
 }
@@ -162,45 +155,6 @@ impl Picture {
             down(&across(self))
         }
     }
-
-    /// The box (left, top, width, height), resized to `size` x `size` with SIMD: at most 2 of
-    /// 255 from [`Picture::resize`] of the cropped picture.
-    pub(crate) fn crop_resize(
-        &self,
-        (left, top, width, height): (usize, usize, usize, usize),
-        size: usize,
-        filter: Filter,
-    ) -> Result<Vec<u8>, PictureError> {
-        thread_local! {
-            static RESIZER: RefCell<fir::Resizer> = RefCell::new(fir::Resizer::new());
-        }
-        let fault = |error: &dyn std::fmt::Display| PictureError::Resize(error.to_string());
-        let side = |value: usize| u32::try_from(value).map_err(|error| fault(&error));
-        let source =
-            TypedImageRef::<U8x3>::from_buffer(side(self.width)?, side(self.height)?, &self.pixels)
-                .map_err(|error| fault(&error))?;
-        let source =
-            TypedCroppedImage::new(source, side(left)?, side(top)?, side(width)?, side(height)?)
-                .map_err(|error| fault(&error))?;
-        let options =
-            fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter.fast()));
-        // Two one-dimensional passes: in a single call the order of passes is the library's.
-        let (between_width, between_height) = match vertical_first(width, height, size, size) {
-            true => (width, size),
-            false => (size, height),
-        };
-        let mut between =
-            Image::new(side(between_width)?, side(between_height)?, fir::PixelType::U8x3);
-        let mut out = Image::new(side(size)?, side(size)?, fir::PixelType::U8x3);
-        RESIZER.with_borrow_mut(|resizer| {
-            let mut typed = between
-                .typed_image_mut::<U8x3>()
-                .ok_or_else(|| fault(&"the pixel type changed"))?;
-            resizer.resize_typed(&source, &mut typed, &options).map_err(|error| fault(&error))?;
-            resizer.resize(&between, &mut out, &options).map_err(|error| fault(&error))
-        })?;
-        Ok(out.into_vec())
-    }
 }
 
 #[cfg(test)]
@@ -208,7 +162,7 @@ mod tests {
     use super::*;
     use crate::rng::{Purpose, Rng};
 
-    pub(super) fn noise(width: usize, height: usize, seed: u64) -> Picture {
+    fn noise(width: usize, height: usize, seed: u64) -> Picture {
         let mut rng = Rng::new(Purpose::Sample, &[seed]);
         let pixels = (0..width * height * 3).map(|_| rng.below(256) as u8).collect();
         Picture { width, height, pixels }
@@ -228,19 +182,6 @@ mod tests {
                 let out = picture.resize(width, height, filter);
                 assert!(out.pixels.iter().all(|&v| v == 200), "{filter:?} {width}x{height}");
             }
-        }
-    }
-
-    #[test]
-    fn the_fast_resize_stays_within_two_of_pillows() {
-        for (seed, (width, height)) in [(90, 60), (40, 300), (33, 31)].into_iter().enumerate() {
-            let picture = noise(width, height, seed as u64);
-            let (left, top, w, h) = (3, 2, width - 5, height - 7);
-            let cropped = picture.crop(left, top, w, h);
-            let exact = cropped.resize(32, 32, Filter::Bicubic).pixels;
-            let fast = picture.crop_resize((left, top, w, h), 32, Filter::Bicubic).unwrap();
-            let worst = exact.iter().zip(&fast).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
-            assert!(worst <= 2, "{width}x{height}: {worst}");
         }
     }
 }

@@ -1,5 +1,5 @@
 #![doc = include_str!("../README.md")]
-#![allow(unsafe_code)] // the one crate that calls C++ and the system
+#![allow(unsafe_code)] // with `jpeg`, the crates that call foreign code
 
 mod autocast;
 mod backward;

@@ -1,0 +1,60 @@
+//! The functions of `shim.c`.
+
+use std::ffi::{c_char, c_int, c_uint};
+
+/// Room for a message; `MESSAGE_SIZE` of `shim.c`.
+pub(crate) const MESSAGE_SIZE: usize = 256;
+
+/// A loaded library's functions.
+#[repr(C)]
+pub(crate) struct RawLibrary {
+    private: [u8; 0],
+}
+
+/// libjpeg's state for one picture.
+#[repr(C)]
+pub(crate) struct RawDecoder {
+    private: [u8; 0],
+}
+
+/// `struct header` of `shim.c`.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct RawHeader {
+    pub width: c_uint,
+    pub height: c_uint,
+    pub components: c_uint,
+    pub precision: c_uint,
+}
+
+unsafe extern "C" {
+    pub(crate) fn vlclip_jpeg_load(
+        path: *const c_char,
+        place: *mut c_char,
+        place_size: usize,
+        message: *mut c_char,
+    ) -> *const RawLibrary;
+    pub(crate) fn vlclip_jpeg_open(
+        library: *const RawLibrary,
+        bytes: *const u8,
+        size: usize,
+        header: *mut RawHeader,
+        message: *mut c_char,
+    ) -> *mut RawDecoder;
+    pub(crate) fn vlclip_jpeg_start(
+        decoder: *mut RawDecoder,
+        eighths: c_uint,
+        fancy: c_int,
+        out: *mut RawHeader,
+    ) -> c_int;
+    pub(crate) fn vlclip_jpeg_skip(decoder: *mut RawDecoder, rows: c_uint) -> c_int;
+    pub(crate) fn vlclip_jpeg_read(
+        decoder: *mut RawDecoder,
+        out: *mut u8,
+        stride: usize,
+        rows: c_uint,
+    ) -> c_int;
+    pub(crate) fn vlclip_jpeg_finish(decoder: *mut RawDecoder) -> c_int;
+    pub(crate) fn vlclip_jpeg_message(decoder: *const RawDecoder) -> *const c_char;
+    pub(crate) fn vlclip_jpeg_close(decoder: *mut RawDecoder);
+}
