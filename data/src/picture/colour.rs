@@ -118,7 +118,8 @@ fn rgb([h, s, v]: [u8; 3]) -> [u8; 3] {
     let sector = sixths.floor();
     let within = f64::from(sixths - sector);
     let saturation = f64::from((f64::from(s) / 255.0) as f32);
-    let scaled = |share: f64| (f64::from(v) * (1.0 - saturation * share)).round() as u8;
+    // The product is kept as a float before it is rounded.
+    let scaled = |share: f64| ((f64::from(v) * (1.0 - saturation * share)) as f32).round() as u8;
     let (p, q, t) = (scaled(1.0), scaled(within), scaled(1.0 - within));
     match sector as u8 % 6 {
         0 => [v, t, p],

@@ -97,10 +97,9 @@ impl Preprocessor {
     /// Also an `out` that is not size x size x 3.
     pub fn evaluate_into(&self, picture: &Picture, out: &mut [u8]) -> Result<(), PictureError> {
         self.check_slot(out)?;
-        let resized = match self.resized(picture.width, picture.height)? {
-            Some((width, height)) => Some(picture.resize(width, height, self.resample)),
-            None => None,
-        };
+        let resized = self
+            .resized(picture.width, picture.height)?
+            .map(|(width, height)| picture.resize(width, height, self.resample));
         let picture = resized.as_ref().unwrap_or(picture);
         if self.crop == Crop::Off && (picture.width, picture.height) != (self.size, self.size) {
             return Err(PictureError::Resize(format!(

@@ -99,7 +99,6 @@ fn side(value: usize) -> Result<u32, PictureError> {
     u32::try_from(value).map_err(fault)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn fault(error: impl std::fmt::Display) -> PictureError {
     PictureError::Resize(error.to_string())
 }
