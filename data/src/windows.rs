@@ -113,7 +113,9 @@ impl Windows {
     pub fn start(set: &TrainSet, slots: Slots, clock: &Arc<StageClock>) -> Result<Self, DataError> {
         let objects = || set.sources.iter().flat_map(|source| &source.shards.files);
         let remote = objects().any(|file| Object::is_remote(&file.object));
-        let num_readers = if remote { READERS.1 } else { READERS.0 };
+        // More than one window ahead of each stream would only fill the memory.
+        let num_windows = slots.streams.len() * set.sources.len();
+        let num_readers = if remote { READERS.1 } else { READERS.0 }.min(num_windows);
         // A stream reads on where it stopped, so each has a reader of its own.
         let readers: HashMap<(usize, usize), Mutex<Reader>> = slots
             .streams
@@ -126,7 +128,7 @@ impl Windows {
             .collect();
         let clock = clock.clone();
         let pipeline = Pipeline::start(
-            Plan { workers: Workers::Count(num_readers), share: 1, ahead: num_readers + 1 },
+            Plan { workers: Workers::Count(num_readers), share: 1, ahead: num_readers },
             move |out| {
                 let mut slots = slots;
                 let mut current = HashMap::new();

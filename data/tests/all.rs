@@ -10,5 +10,6 @@ mod inspect;
 mod invariances;
 mod others;
 mod pictures;
+mod remote;
 mod s3;
 mod support;

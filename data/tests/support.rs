@@ -41,6 +41,11 @@ pub fn row(number: usize) -> Row {
 
 /// Writes rows as one shard with `group` rows to a row group.
 pub fn write(path: &Path, rows: &[Row], group: usize) {
+    write_pages(path, rows, group, 1024);
+}
+
+/// The same with up to `page` rows to a page.
+pub fn write_pages(path: &Path, rows: &[Row], group: usize, page: usize) {
     let mut images = BinaryBuilder::new();
     let mut captions = ListBuilder::new(StringBuilder::new());
     for row in rows {
@@ -58,7 +63,12 @@ pub fn write(path: &Path, rows: &[Row], group: usize) {
     let batch =
         RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true)))
             .unwrap();
-    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(group)).build();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(group))
+        .set_data_page_row_count_limit(page)
+        .set_write_batch_size(page)
+        .set_column_dictionary_enabled("image".into(), false)
+        .build();
     let file = File::create(path).unwrap();
     let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();

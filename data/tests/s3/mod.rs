@@ -5,5 +5,5 @@ mod proxy;
 mod server;
 mod shows;
 
-pub use proxy::{Fault, Proxy};
+pub use proxy::{Fault, Proxy, Request};
 pub use server::Server;

@@ -86,8 +86,13 @@ impl Proxy {
     /// A proxy on a free port of loopback, before the server at `upstream` (`http://HOST:PORT`),
     /// that fails nothing yet.
     pub fn start(upstream: &str) -> Self {
+        Self::start_at(0, upstream)
+    }
+
+    /// The same on a port of one's choice.
+    pub fn start_at(port: u16, upstream: &str) -> Self {
         let upstream = upstream.strip_prefix("http://").expect("an http:// endpoint").to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let address = listener.local_addr().unwrap();
         let state = Mutex::new(State { requests: Vec::new(), rule: Box::new(|_| None) });
         let shared = Arc::new(Shared { upstream, state, stop: AtomicBool::new(false) });

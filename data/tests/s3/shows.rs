@@ -32,7 +32,10 @@ fn folder(bytes: &[u8]) -> tempfile::TempDir {
 }
 
 fn content() -> Vec<u8> {
-    (0..300_000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).take(300_000).collect()
+    (0..300_000u32)
+        .flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes())
+        .take(300_000)
+        .collect()
 }
 
 #[test]
