@@ -8,6 +8,7 @@ mod captions;
 mod damage;
 mod inspect;
 mod invariances;
+mod layouts;
 mod others;
 mod pictures;
 mod remote;
