@@ -203,6 +203,9 @@ pub enum DataError {
         /// Why.
         reason: String,
     },
+    /// There is no memory for a batch's pixels.
+    #[error("no memory for the pixels of a batch: {0}; lower data.prefetch or batch.size")]
+    PixelMemory(String),
     /// A data thread panicked: a bug in this program or in a library.
     #[error("a data thread panicked at {at}: {message}")]
     Panic {

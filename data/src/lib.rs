@@ -32,7 +32,7 @@ pub use loader::{Cursor, Loader, Shard};
 pub use picture::{
     Colour, Crop, Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resize, jpeg_decoder,
 };
-pub use pixels::Pixels;
+pub use pixels::{PixelBuffer, PixelMemory, PixelSlot, Pixels};
 pub use rng::{Purpose, Rng};
 pub use scan::{Captions, Scan, ScanOptions};
 pub use source::find_files;

@@ -6,13 +6,12 @@ use crate::batch::pad;
 use crate::mixture::Mixture;
 use crate::order::{Order, num_streams, streams_of};
 use crate::pipeline::{Emitter, Pipeline, Plan};
-use crate::pixels::{Pool, joined};
 use crate::rng::fingerprint;
 use crate::sample::{Recipe, Sample, Slot};
 use crate::stages::{Stage, StageClock, StageTimes};
 use crate::text::Dropout;
 use crate::windows::{Slots, Windows};
-use crate::{Batch, Counts, DataError, Preprocessor, Tokenizer, TrainSet};
+use crate::{Batch, Counts, DataError, PixelMemory, Preprocessor, Tokenizer, TrainSet};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,16 +125,16 @@ impl Loader {
         let recipe = Recipe { tokenizer, picture, augment, dropout, seed, clock: clock.clone() };
         let slots = Slots::new(Arc::new(mixture), streams, cursor);
         let windows = Windows::start(set, slots.clone(), &clock)?;
-        let pool = Arc::new(Pool::default());
-        let (home, gather_clock) = (pool.clone(), clock.clone());
+        let (memory, gather_clock) = (set.pixels.clone(), clock.clone());
+        let joining = memory.clone();
         let num_sources = set.sources.len();
         let pipeline = Pipeline::start(
             Plan { workers: cfg.workers, share: shard.local_world, ahead: cfg.prefetch },
-            move |out| assemble(windows, slots, &pool, size, out),
+            move |out| assemble(windows, slots, &*memory, size, out),
             move |slot: Slot| recipe.fill(slot),
             move |samples| {
                 gather_clock
-                    .time(Stage::Gather, || gather(samples, size, pad_id, num_sources, &home))
+                    .time(Stage::Gather, || gather(samples, size, pad_id, num_sources, &*joining))
             },
         )?;
         let names = set.sources.iter().map(|source| source.name.clone());
@@ -254,13 +253,13 @@ fn mixture(
 fn assemble(
     mut windows: Windows,
     mut slots: Slots,
-    pool: &Pool,
+    memory: &dyn PixelMemory,
     size: usize,
     out: &mut Emitter<Slot>,
 ) -> Result<(), DataError> {
     while out.wait() {
         let (epoch, planned) = slots.next_batch();
-        let parts = pool.slots(planned.len(), size * size * 3);
+        let parts = memory.slots(planned.len(), size * size * 3).map_err(DataError::PixelMemory)?;
         let group = planned.iter().zip(parts).map(|(slot, pixels)| {
             let window = windows.rows(slot)?;
             let (index, number, source) = (slot.index, slot.number, slot.source);
@@ -276,7 +275,7 @@ fn gather(
     size: usize,
     pad_id: i64,
     num_sources: usize,
-    home: &Arc<Pool>,
+    memory: &dyn PixelMemory,
 ) -> Gathered {
     let (token_ids, length) = pad(samples.iter().map(|s| s.text.ids.as_slice()), pad_id);
     let truncated = samples.iter().filter(|s| s.text.truncated).count() as u64;
@@ -297,7 +296,7 @@ fn gather(
         all_bad.extend(bad);
     }
     let batch = Batch {
-        pixels: joined(parts, home),
+        pixels: memory.join(parts),
         size,
         token_ids,
         length,

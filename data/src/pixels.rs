@@ -1,21 +1,48 @@
-//! The pixels of batches, in memory that is used again and again.
+//! The pixels of batches: memory that pictures are decoded into, each into its own part of it.
 
 use bytes::BytesMut;
+use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The pixels of one batch. Their memory goes back to the loader when they are dropped, so that
-/// the next batch is decoded into pages that exist already (and that a GPU may know as pinned).
-pub struct Pixels {
-    bytes: BytesMut,
-    home: Option<Arc<Pool>>,
+/// Where batches' pixels come to lie. A trainer on a GPU gives memory that the GPU copies from by
+/// itself, so that nothing lies between decoding and that copy.
+pub trait PixelMemory: fmt::Debug + Send + Sync {
+    /// Room for `slots` pictures of `slot_bytes` each, side by side, one part per picture.
+    ///
+    /// # Errors
+    /// The reason why there is none.
+    fn slots(&self, slots: usize, slot_bytes: usize) -> Result<Vec<Box<dyn PixelSlot>>, String>;
+
+    /// Parts that [`PixelMemory::slots`] gave, in their order, as one.
+    fn join(&self, slots: Vec<Box<dyn PixelSlot>>) -> Pixels;
 }
 
-impl From<Vec<u8>> for Pixels {
-    /// Pixels that come from elsewhere than a loader.
-    fn from(pixels: Vec<u8>) -> Self {
-        Self { bytes: BytesMut::from(&*pixels), home: None }
+/// Room for one picture.
+pub trait PixelSlot: Any + Send {
+    /// Its bytes; what they were before means nothing.
+    fn bytes(&mut self) -> &mut [u8];
+}
+
+/// All pixels of a batch.
+pub trait PixelBuffer: Any + Send + Sync {
+    /// B x size x size x 3.
+    fn bytes(&self) -> &[u8];
+}
+
+/// The pixels of one batch.
+pub struct Pixels(Box<dyn PixelBuffer>);
+
+impl Pixels {
+    /// Those that lie in `buffer`.
+    pub fn new(buffer: impl PixelBuffer) -> Self {
+        Self(Box::new(buffer))
+    }
+
+    /// The buffer, if it is of type `B`.
+    pub fn buffer<B: PixelBuffer>(&self) -> Option<&B> {
+        (&*self.0 as &dyn Any).downcast_ref()
     }
 }
 
@@ -23,53 +50,80 @@ impl Deref for Pixels {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.bytes
+        self.0.bytes()
     }
 }
 
 impl fmt::Debug for Pixels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pixels({} bytes)", self.bytes.len())
+        write!(f, "Pixels({} bytes)", self.len())
     }
 }
 
 impl PartialEq for Pixels {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
+        self[..] == other[..]
     }
 }
 
-impl Drop for Pixels {
-    fn drop(&mut self) {
-        let Some(home) = &self.home else { return };
-        let bytes = std::mem::take(&mut self.bytes);
-        home.idle.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+impl PixelBuffer for Vec<u8> {
+    fn bytes(&self) -> &[u8] {
+        self
     }
 }
 
-/// Buffers of one size that wait to be used.
+impl From<Vec<u8>> for Pixels {
+    fn from(pixels: Vec<u8>) -> Self {
+        Self::new(pixels)
+    }
+}
+
+/// Ordinary memory, used again once a batch is dropped: its pages exist already.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    idle: Mutex<Vec<BytesMut>>,
+    idle: Arc<Mutex<Vec<BytesMut>>>,
 }
 
-impl Pool {
-    /// A buffer for `slots` pictures of `slot_bytes` each, cut into one part per picture: each can
-    /// be filled by another thread.
-    pub fn slots(&self, slots: usize, slot_bytes: usize) -> Vec<BytesMut> {
+struct Pooled {
+    bytes: BytesMut,
+    home: Arc<Mutex<Vec<BytesMut>>>,
+}
+
+impl PixelMemory for Pool {
+    fn slots(&self, slots: usize, slot_bytes: usize) -> Result<Vec<Box<dyn PixelSlot>>, String> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut rest = idle.unwrap_or_default();
         rest.resize(slots * slot_bytes, 0);
-        (0..slots).map(|_| rest.split_to(slot_bytes)).collect()
+        Ok((0..slots).map(|_| Box::new(rest.split_to(slot_bytes)) as _).collect())
+    }
+
+    fn join(&self, slots: Vec<Box<dyn PixelSlot>>) -> Pixels {
+        let parts = slots.into_iter().filter_map(|slot| (slot as Box<dyn Any>).downcast().ok());
+        let mut parts = parts.map(|part: Box<BytesMut>| *part);
+        let mut bytes = parts.next().unwrap_or_default();
+        // The parts lie side by side, so nothing is copied.
+        parts.for_each(|part| bytes.unsplit(part));
+        Pixels::new(Pooled { bytes, home: self.idle.clone() })
     }
 }
 
-/// The parts of a buffer as one again: they lie side by side, so nothing is copied.
-pub(crate) fn joined(parts: impl IntoIterator<Item = BytesMut>, home: &Arc<Pool>) -> Pixels {
-    let mut parts = parts.into_iter();
-    let mut bytes = parts.next().unwrap_or_default();
-    parts.for_each(|part| bytes.unsplit(part));
-    Pixels { bytes, home: Some(home.clone()) }
+impl PixelSlot for BytesMut {
+    fn bytes(&mut self) -> &mut [u8] {
+        self
+    }
+}
+
+impl PixelBuffer for Pooled {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.home.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+    }
 }
 
 #[cfg(test)]
@@ -78,15 +132,15 @@ mod tests {
 
     #[test]
     fn parts_are_joined_in_place_and_the_memory_is_used_again() {
-        let pool = Arc::new(Pool::default());
+        let pool = Pool::default();
         let mut first = std::ptr::null();
         for round in 0..3u8 {
-            let mut parts = pool.slots(4, 300);
-            let start = parts[0].as_ptr();
+            let mut parts = pool.slots(4, 300).unwrap();
+            let start = parts[0].bytes().as_ptr();
             for (i, part) in parts.iter_mut().enumerate() {
-                part.fill(round * 10 + i as u8);
+                part.bytes().fill(round * 10 + i as u8);
             }
-            let pixels = joined(parts, &pool);
+            let pixels = pool.join(parts);
             assert_eq!(pixels.len(), 1200);
             assert_eq!(pixels.as_ptr(), start, "nothing was copied");
             assert!(

@@ -8,8 +8,7 @@ use crate::rng::{Purpose, Rng, hash};
 use crate::row::{RawImage, RawRow};
 use crate::stages::{Stage, StageClock};
 use crate::text::Dropout;
-use crate::{DataError, Encoded, Preprocessor, Tokenizer};
-use bytes::BytesMut;
+use crate::{DataError, Encoded, PixelSlot, Preprocessor, Tokenizer};
 use configs::Augment;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -45,12 +44,12 @@ pub(crate) struct Slot {
     /// The source that the window belongs to.
     pub source: usize,
     /// Where the pixels go: size x size x 3.
-    pub pixels: BytesMut,
+    pub pixels: Box<dyn PixelSlot>,
 }
 
 /// A finished sample.
 pub(crate) struct Sample {
-    pub pixels: BytesMut,
+    pub pixels: Box<dyn PixelSlot>,
     pub text: Encoded,
     pub weight: f32,
     pub product: u64,
@@ -72,13 +71,13 @@ impl Recipe {
         let mut bad = Vec::new();
         let key = [self.seed, epoch, number];
         if let Some(row) = lost.get(index)
-            && let Err((cause, detail)) = self.make(row, &key, &mut pixels)
+            && let Err((cause, detail)) = self.make(row, &key, pixels.bytes())
         {
             bad.push(BadRow { cause, detail, id: row.id.clone(), row: row.number });
         }
         for step in 0..order.len() {
             let row = &rows[order[(index + step) % order.len()]];
-            match self.make(row, &key, &mut pixels) {
+            match self.make(row, &key, pixels.bytes()) {
                 Ok((weight, text)) => {
                     let (product, id) = (product_hash(&row.id), row.id.clone());
                     let sample =

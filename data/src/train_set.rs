@@ -1,9 +1,10 @@
 //! A training set: one or several sources of shards, found and their footers read.
 
-use crate::DataError;
+use crate::pixels::Pool;
 use crate::rng::{Purpose, Rng, fingerprint};
 use crate::shards::{Memo, Shards, save};
 use crate::source::{Access, DiskCache};
+use crate::{DataError, PixelMemory};
 use bytes::Bytes;
 use configs::{Data, Source, Train};
 use std::path::Path;
@@ -14,6 +15,8 @@ use std::sync::atomic::AtomicBool;
 #[derive(Debug)]
 pub struct TrainSet {
     pub(crate) sources: Vec<OpenSource>,
+    /// Where the pixels of its batches come to lie.
+    pub(crate) pixels: Arc<dyn PixelMemory>,
     /// Set when nobody waits for its data any more.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -68,11 +71,17 @@ impl TrainSet {
             Ok(OpenSource { name, weight: source.weight, shards })
         };
         let sources = sources.iter().map(open).collect::<Result<Vec<_>, DataError>>()?;
-        let set = Self { sources, stop };
+        let set = Self { sources, pixels: Arc::new(Pool::default()), stop };
         if let Some((file, since)) = memo {
             set.remember(&known, file, since)?;
         }
         Ok(set)
+    }
+
+    /// Has the pixels of its batches decoded into `memory`.
+    #[must_use]
+    pub fn decoded_into(self, memory: Arc<dyn PixelMemory>) -> Self {
+        Self { pixels: memory, ..self }
     }
 
     fn remember(&self, known: &Memo, file: &Path, since: Since) -> Result<(), DataError> {

@@ -14,6 +14,7 @@ mod model_dir;
 mod optim;
 mod outputs;
 pub mod patches;
+pub mod pixel_memory;
 pub mod preflight;
 mod progress;
 mod resume;

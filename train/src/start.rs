@@ -4,6 +4,7 @@ use crate::device;
 use crate::dist::{Group, Placement};
 use crate::model_dir::ModelDir;
 use crate::optim::AdamW;
+use crate::pixel_memory::TorchMemory;
 use crate::progress::Progress;
 use crate::scaler::GradScaler;
 use crate::snapshot::{self, State};
@@ -11,6 +12,7 @@ use anyhow::{Result, ensure};
 use configs::{Duration, LossKind, RunConfig};
 use data::{Loader, Since, TrainSet};
 use std::path::Path;
+use std::sync::Arc;
 use tch::Device;
 
 /// This process's device, and the processes that the environment states, once all have come.
@@ -85,6 +87,11 @@ pub fn data(cfg: &RunConfig, state: &mut State, group: &Group) -> Result<(Loader
     let tokenizer = state.model_dir.tokenizer.clone();
     let (picture, size, shard) = (&state.model_dir.picture, cfg.batch.size, group.shard());
     let set = shards(cfg, &state.at, group)?;
+    // A GPU copies from pinned memory while the host goes on.
+    let set = match state.model.device().is_cuda() {
+        true => set.decoded_into(Arc::new(TorchMemory { pinned: true })),
+        false => set,
+    };
     let loader =
         Loader::over(&set, &cfg.data, tokenizer, picture, size, cfg.seed, shard, state.at.cursor)?;
     group.same("shards in data.train", loader.fingerprint())?;

@@ -10,6 +10,7 @@ use crate::dist::Group;
 use crate::guard::guarded;
 use crate::loss::{self, LossGrad, Pair, Ranks, Rows};
 use crate::model::Clip;
+use crate::pixel_memory;
 use anyhow::Result;
 use configs::{GradientDtype, Loss, Precision};
 use data::Batch;
@@ -33,10 +34,12 @@ impl Inputs {
     /// # Errors
     /// When memory is short.
     pub fn new(batch: &Batch, uploader: &Uploader) -> Result<Self, NativeError> {
-        let host = [
-            pixels(&batch.pixels, batch.len(), batch.size, Device::Cpu),
-            token_ids(&batch.token_ids, batch.length, Device::Cpu),
-        ];
+        let (rows, side) = (batch.len() as i64, batch.size as i64);
+        let shared = pixel_memory::shared(&batch.pixels);
+        let shared = shared.map(|pixels| pixels.view([rows, side, side, 3]));
+        let copied = || pixels(&batch.pixels, batch.len(), batch.size, Device::Cpu);
+        let host =
+            [shared.unwrap_or_else(copied), token_ids(&batch.token_ids, batch.length, Device::Cpu)];
         let mut there = uploader.upload(&host)?.into_iter();
         let mut next = || there.next().unwrap_or_default();
         Ok(Self { pixels_BHWC: next(), ids_BT: next(), patches_BK: None })

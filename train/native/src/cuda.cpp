@@ -99,6 +99,14 @@ SHIM bool shim_uploader_upload(Uploader *uploader, const at::Tensor *host, at::T
   });
 }
 
+// Host memory for bytes; pinned, a GPU copies from it by itself.
+SHIM bool shim_host_bytes(int64_t len, bool pinned, at::Tensor **out) {
+  return guarded([&] {
+    auto options = at::TensorOptions().dtype(at::kByte).pinned_memory(pinned);
+    *out = new at::Tensor(at::empty({len}, options));
+  });
+}
+
 SHIM bool shim_delayed_new(const at::Tensor *scalar, Delayed **out) {
   return guarded([&] {
     at::NoGradGuard no_grad;

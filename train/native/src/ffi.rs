@@ -95,6 +95,7 @@ unsafe extern "C" {
         host: *const C_tensor,
         out: *mut *mut C_tensor,
     ) -> bool;
+    pub fn shim_host_bytes(len: i64, pinned: bool, out: *mut *mut C_tensor) -> bool;
     pub fn shim_delayed_new(scalar: *const C_tensor, out: *mut *mut Delayed) -> bool;
     pub fn shim_delayed_get(delayed: *mut Delayed, value: *mut f64) -> bool;
     pub fn shim_delayed_free(delayed: *mut Delayed);

@@ -7,6 +7,7 @@ mod cuda;
 mod error;
 mod ffi;
 mod group;
+mod host;
 mod optim;
 mod process;
 mod recompute;
@@ -20,6 +21,7 @@ pub use cuda::{
 };
 pub use error::NativeError;
 pub use group::{ProcessGroup, Reducer, Store};
+pub use host::{HostBytes, HostPart, host_parts};
 pub use optim::{
     AdamWStep, OnDevice, ScaleUpdate, copy, fused_adamw, global_norm, scale, update_scale,
 };
