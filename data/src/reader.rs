@@ -18,21 +18,24 @@ const MAX_ROWS_AT_ONCE: u64 = 64;
 /// and not the row groups, and no Arrow array of pictures comes near its limit of 2 GiB.
 const BYTES_AT_ONCE: u64 = 16 << 20;
 
-/// The greatest decoded size of a row group that a stream keeps open between its windows.
+/// The bytes of pages that all streams of a loader may keep in open row groups between windows.
 ///
-/// An open row group holds a page of every column, and writers differ a thousandfold in page
-/// size (pyarrow puts 1,024 pictures in one). So a larger row group is closed after each window
-/// and opened again at the next: a page is then read more than once, but memory stays bounded.
-/// Over a network a row group without a page index stays open all the same, for finding a place
-/// in its middle takes reading up to there.
-pub(crate) const KEEP_OPEN_BYTES: u64 = 1 << 20;
+/// An open row group holds a page of every column, and writers differ a thousandfold in page size
+/// (pyarrow puts 1,024 pictures in one). Where the pages of all streams are more than this, row
+/// groups are closed after each window and opened again at the next: a page is then read more than
+/// once, but memory stays bounded. Over a network a row group without a page index stays open all
+/// the same, for finding a place in its middle takes reading up to there.
+pub(crate) const KEEP_OPEN_BYTES: u64 = 512 << 20;
+/// Rows of a page, where nothing tells: what pyarrow writes.
+const PAGE_ROWS: u64 = 1024;
 /// The stored size of a row group that is fetched in one piece over a network.
 const FETCH_WHOLE_BYTES: u64 = 16 << 20;
 
 /// Reads segments of row groups.
 pub(crate) struct Reader {
     shards: Arc<Shards>,
-    /// Row groups up to this size stay open, so that the segment that follows needs no seeking.
+    /// Row groups with pages up to this size stay open, so that the segment that follows needs no
+    /// seeking.
     keep_bytes: u64,
     open: Option<OpenGroup>,
 }
@@ -56,7 +59,8 @@ enum Fault {
 }
 
 impl Reader {
-    /// A reader that has read nothing yet and keeps row groups of up to `keep_bytes` open.
+    /// A reader that has read nothing yet and keeps a row group open whose pages have up to
+    /// `keep_bytes`.
     pub fn new(shards: Arc<Shards>, keep_bytes: u64) -> Self {
         Self { shards, keep_bytes, open: None }
     }
@@ -139,7 +143,8 @@ impl Reader {
         let opened = self.shards.opened(group.shard).map_err(Fault::Other)?;
         let handle = file.object.open(&self.shards.access).map_err(Fault::Other)?;
         let remote = file.object.is_remote();
-        let keep = group.bytes <= self.keep_bytes || (remote && !opened.indexed);
+        let pages = opened.largest_page(group.index).unwrap_or_else(|| page_bytes(group));
+        let keep = pages <= self.keep_bytes || (remote && !opened.indexed);
         if remote {
             prefetch(&handle, &opened, segment, group).map_err(Fault::Other)?;
         }
@@ -189,8 +194,16 @@ impl Reader {
 
 /// Rows of a group that are decoded at once.
 fn rows_at_once(group: Group) -> u64 {
-    let row_bytes = group.bytes.checked_div(group.rows).unwrap_or(0).max(1);
-    (BYTES_AT_ONCE / row_bytes).clamp(1, MAX_ROWS_AT_ONCE)
+    (BYTES_AT_ONCE / row_bytes(group)).clamp(1, MAX_ROWS_AT_ONCE)
+}
+
+/// A guess at the size of a group's largest page.
+fn page_bytes(group: Group) -> u64 {
+    group.bytes.min((row_bytes(group) * PAGE_ROWS).max(1 << 20))
+}
+
+fn row_bytes(group: Group) -> u64 {
+    group.bytes.checked_div(group.rows).unwrap_or(0).max(1)
 }
 
 /// Fetches what is about to be read in as few requests as memory allows.

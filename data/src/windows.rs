@@ -123,7 +123,7 @@ impl Windows {
             .flat_map(|stream| (0..set.sources.len()).map(move |source| (stream, source)))
             .map(|key| {
                 let shards = set.sources[key.1].shards.clone();
-                (key, Mutex::new(Reader::new(shards, KEEP_OPEN_BYTES)))
+                (key, Mutex::new(Reader::new(shards, KEEP_OPEN_BYTES / num_windows.max(1) as u64)))
             })
             .collect();
         let clock = clock.clone();

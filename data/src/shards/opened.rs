@@ -60,6 +60,17 @@ impl Opened {
         }
     }
 
+    /// The stored size of a row group's largest page to read, where pages are known.
+    pub fn largest_page(&self, group: usize) -> Option<u64> {
+        let metadata = self.metadata.metadata();
+        let index = metadata.page_index_for_row_group(group);
+        let leaves = 0..metadata.row_group(group).num_columns();
+        let pages = leaves.filter(|leaf| self.indexed && self.projection.leaf_included(*leaf));
+        let pages = pages.filter_map(|leaf| Some(index.offset_index(leaf)?.page_locations()));
+        let sizes = pages.flatten().map(|page| u64::try_from(page.compressed_page_size));
+        sizes.map(|size| size.unwrap_or(u64::MAX)).max()
+    }
+
     /// The bytes that reading `rows` rows from `first` of a row group takes: of its whole columns
     /// where pages are not known.
     pub fn byte_ranges(&self, group: usize, first: u64, rows: u64) -> Vec<Range<u64>> {
