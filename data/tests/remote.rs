@@ -50,8 +50,11 @@ fn take(loader: &mut Loader, count: usize) -> Vec<Batch> {
     (0..count).map(|_| loader.next().unwrap()).collect()
 }
 
-/// What a batch holds, whatever its shards are called.
-fn contents(batches: &[Batch]) -> Vec<(Vec<u8>, Vec<i64>, Vec<u64>, Vec<u64>)> {
+/// Pixels, token ids, products and numbers.
+type Content = (Vec<u8>, Vec<i64>, Vec<u64>, Vec<u64>);
+
+/// What batches hold, whatever their shards are called.
+fn contents(batches: &[Batch]) -> Vec<Content> {
     let content =
         |b: &Batch| (b.pixels.to_vec(), b.token_ids.clone(), b.products.clone(), b.numbers.clone());
     batches.iter().map(content).collect()

@@ -81,23 +81,18 @@ impl Opened {
             .filter(|(leaf, _)| self.projection.leaf_included(*leaf))
             .flat_map(|(leaf, column)| {
                 let (start, length) = column.byte_range();
-                let whole = start..start + length;
+                let whole = start..start.saturating_add(length);
                 let pages = index.offset_index(leaf).filter(|_| self.indexed);
-                let Some(pages) = pages else { return vec![whole] };
-                let pages = pages.page_locations();
+                let pages = pages.map_or(&[][..], |pages| pages.page_locations());
                 let row = |page: usize| pages[page].first_row_index.cast_unsigned();
                 let place = |page: usize| pages[page].offset.cast_unsigned();
                 let from = (1..pages.len()).take_while(|&page| row(page) <= first).last();
                 let after = (1..pages.len()).find(|&page| row(page) >= first + rows);
-                let (Some(_), from) = (pages.first(), from.unwrap_or(0)) else {
-                    return vec![whole];
-                };
                 let end = after.map_or(whole.end, place);
-                // Before the first page there may be a dictionary.
-                let dictionary = whole.start..place(0).max(whole.start);
                 match from {
-                    0 => vec![whole.start..end],
-                    _ => vec![dictionary, place(from)..end],
+                    // Before the first page there may be a dictionary.
+                    Some(from) => [whole.start..place(0), place(from)..end],
+                    None => [whole.start..end, 0..0],
                 }
             })
             .filter(|range| !range.is_empty())

@@ -116,13 +116,16 @@ impl Handle {
         let mut recent = self.recent();
         let mut segments = Vec::with_capacity(ranges.len());
         for range in ranges {
+            // A damaged footer may name any place.
+            let size = self.0.object.size;
+            let range = range.start.min(size)..range.end.min(size);
             // With a cache on disk, whole blocks: what lies there can be found again.
             let range = match self.0.access.cache {
                 Some(_) => {
                     let end = range.end.next_multiple_of(BLOCK).min(self.0.object.size);
                     range.start / BLOCK * BLOCK..end
                 }
-                None => range.clone(),
+                None => range,
             };
             let bytes = match recent.find(&range) {
                 Some(bytes) => bytes,
