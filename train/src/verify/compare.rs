@@ -8,6 +8,10 @@ use checkpoints::TensorFile;
 use std::path::Path;
 use tch::{Kind, Tensor};
 
+/// A smaller tensor is taken for one of so many elements: of a few, one that moves by rounding
+/// alone would be a large share.
+const FEW_ELEMENTS: usize = 1000;
+
 /// Compares what [`train_part`](super::train_part) wrote into `found` with what it wrote into
 /// `reference`, batch by batch.
 ///
@@ -39,7 +43,8 @@ pub fn compare(reference: &Path, found: &Path, num_batches: u64) -> Result<Vec<F
                 // no small part of the learning rate.
                 let rounding = a.abs() * (f64::from(f32::EPSILON) * batch as f64);
                 let beyond = ((a - b).abs() - rounding).clamp_min(0.0);
-                Ok(f64::try_from(beyond.mean(Kind::Double))? / moved)
+                let elements = beyond.numel().max(FEW_ELEMENTS);
+                Ok(f64::try_from(beyond.sum(Kind::Double))? / elements as f64 / moved)
             })?;
             let farthest = worst(&a, &b, |_, a, b| Ok(max_abs(&(a - b))))?.difference;
             Ok(Figures { batch, loss, gradients, weights, farthest, moved })

@@ -28,7 +28,8 @@ pub struct Figures {
     /// The mean, because the greatest one says nothing: AdamW divides a gradient by its own size,
     /// so the element whose gradient is nearest to zero moves a learning rate one way or the other
     /// by rounding alone. A gradient known up to e leaves such doubt only to elements below e, a
-    /// share of all that is itself of the order of e, and the mean follows the gradients' error.
+    /// share of all that is itself of the order of e, and the mean follows the gradients' error. It is
+    /// taken over at least 1,000 elements.
     /// A `k_proj.bias` consists of nothing else; softmax ignores it.
     pub weights: Worst,
     /// max |a - b| over all weights. Shown, not judged.
