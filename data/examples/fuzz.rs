@@ -70,7 +70,15 @@ fn shards(count: u64, seed: u64) {
         eprintln!("{info}");
         PRINTED.store(true, Ordering::SeqCst);
     }));
-    let (mut read, mut slowest) = (0_u64, Duration::ZERO);
+    for (number, whole) in seeds.iter().enumerate() {
+        std::fs::write(&path, whole).unwrap();
+        if let damaged_seeds::Outcome::Refused(error) =
+            damaged_seeds::read(&path, &tokenizer, false).unwrap()
+        {
+            panic!("seed {number}: {error}");
+        }
+    }
+    let (mut read, mut shown, mut slowest) = (0_u64, 0, Duration::ZERO);
     let start = Instant::now();
     for number in 0..count {
         let mut rng = Rng::new(Purpose::Sample, &[seed, number]);
@@ -84,7 +92,11 @@ fn shards(count: u64, seed: u64) {
         slowest = slowest.max(begun.elapsed());
         match outcome {
             Ok(damaged_seeds::Outcome::Read) => read += 1,
-            Ok(damaged_seeds::Outcome::Refused) => {}
+            Ok(damaged_seeds::Outcome::Refused(error)) if shown < 20 => {
+                shown += 1;
+                eprintln!("for instance: {error}");
+            }
+            Ok(damaged_seeds::Outcome::Refused(_)) => {}
             Err(error) => found(number, &error.to_string(), &input),
         }
         if PRINTED.load(Ordering::SeqCst) {

@@ -7,8 +7,7 @@ use arrow_array::builder::{
 };
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, BinaryViewArray, Decimal128Array, Int64Array, LargeStringArray, RecordBatch,
-    StringArray, StructArray,
+    ArrayRef, BinaryViewArray, Int64Array, LargeStringArray, RecordBatch, StringArray, StructArray,
 };
 use arrow_schema::{DataType, Field};
 use configs::{Columns, Data, Shuffle, Streams, Workers};
@@ -58,11 +57,6 @@ pub fn shards() -> Vec<Vec<u8>> {
     let (list, fixed): (ArrayRef, ArrayRef) = (Arc::new(list.finish()), Arc::new(fixed.finish()));
     let words: ArrayRef = Arc::new(words.finish());
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..ROWS as i64));
-    let prices: ArrayRef = Arc::new(
-        Decimal128Array::from_iter_values((0..ROWS as i128).map(|row| row * 100))
-            .with_precision_and_scale(20, 2)
-            .unwrap(),
-    );
     let whole = || {
         WriterProperties::builder()
             .set_max_row_group_row_count(Some(10))
@@ -85,7 +79,7 @@ pub fn shards() -> Vec<Vec<u8>> {
         (&hugging, &list, &words, whole().set_compression(zstd).build()),
         (&hugging, &text, &ids, unindexed().set_compression(Compression::SNAPPY).build()),
         (&view, &large, &words, unindexed().build()),
-        (&plain, &fixed, &prices, whole().set_compression(Compression::LZ4_RAW).build()),
+        (&plain, &fixed, &ids, whole().set_compression(Compression::LZ4_RAW).build()),
         (
             &plain,
             &words,
@@ -95,7 +89,7 @@ pub fn shards() -> Vec<Vec<u8>> {
         (
             &view,
             &list,
-            &prices,
+            &ids,
             unindexed().set_compression(Compression::BROTLI(BrotliLevel::default())).build(),
         ),
         (&plain, &text, &ids, second(Encoding::DELTA_BYTE_ARRAY).build()),
@@ -169,7 +163,7 @@ pub enum Outcome {
     /// Rows came, perhaps not all of them.
     Read,
     /// It was refused.
-    Refused,
+    Refused(DataError),
 }
 
 /// Reads a shard to its end or to an error; as training does where `train`.
@@ -206,6 +200,6 @@ pub fn read(path: &Path, tokenizer: &Arc<Tokenizer>, train: bool) -> Result<Outc
         Ok(()) => Ok(Outcome::Read),
         // What gets here went past every place that looks for damage.
         Err(error @ (DataError::Panic { .. } | DataError::Io { .. })) => Err(error),
-        Err(_) => Ok(Outcome::Refused),
+        Err(error) => Ok(Outcome::Refused(error)),
     }
 }

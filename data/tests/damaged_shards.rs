@@ -113,7 +113,7 @@ table = pa.table({"image": [jpeg() for _ in range(40)], "captions": [f"red {n}" 
                   "product_id": list(range(40))})
 for name, checksum in [("with", True), ("without", False)]:
     pq.write_table(table, f"{sys.argv[1]}/{name}.parquet", compression="NONE", use_dictionary=False,
-                   write_page_checksum=checksum, data_page_size=4096, write_batch_size=5)
+                   write_page_checksum=checksum, write_statistics=False, data_page_size=4096, write_batch_size=5)
 "#;
     python(&["-c", write, dir.path().to_str().unwrap()]);
     let unreadable = |name: &str| {
@@ -203,7 +203,7 @@ fn a_thousand_damaged_shards_are_read_or_refused() {
         let begun = Instant::now();
         match read(&path, &tokenizer, number % 4 == 0) {
             Ok(Outcome::Read) => came += 1,
-            Ok(Outcome::Refused) => refused += 1,
+            Ok(Outcome::Refused(_)) => refused += 1,
             Err(error) => panic!("input {number}: {error}"),
         }
         assert!(begun.elapsed() < Duration::from_secs(20), "input {number}");
@@ -212,7 +212,8 @@ fn a_thousand_damaged_shards_are_read_or_refused() {
     assert!(came > 100 && refused > 100, "{came} read, {refused} refused");
     for (number, seed) in seeds.iter().enumerate() {
         std::fs::write(&path, seed).unwrap();
-        let outcome = read(&path, &tokenizer, false);
-        assert!(matches!(outcome, Ok(Outcome::Read)), "seed {number} is whole");
+        if let Outcome::Refused(error) = read(&path, &tokenizer, false).unwrap() {
+            panic!("seed {number} is whole: {error}");
+        }
     }
 }
