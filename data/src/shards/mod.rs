@@ -117,6 +117,9 @@ impl Shards {
             }
             shards.left_out.push(error);
         }
+        if shards.files.is_empty() && !shards.left_out.is_empty() {
+            return Err(shards.left_out.swap_remove(0));
+        }
         if shards.num_rows == 0 {
             let first = shards.files.first().map(|file| file.path().to_path_buf());
             let first = first.unwrap_or_default();
