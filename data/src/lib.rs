@@ -10,6 +10,7 @@ mod loader;
 mod mixture;
 #[doc(hidden)] // no part of the interface: examples/shuffle_quality studies it
 pub mod order;
+mod panics;
 mod picture;
 mod pipeline;
 mod pixels;

@@ -1,15 +1,14 @@
 //! Rows read one after the other, few at a time, only the columns that the roles need.
 
 use crate::order::Segment;
-use crate::pipeline::panic_message;
+use crate::panics::caught;
 use crate::row::{self, Place, RawImage, RawRow};
 use crate::shards::{Group, Opened, ShardFile, Shards};
 use crate::source::Handle;
 use crate::{DataError, SampleId};
 use arrow_array::RecordBatch;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// The most rows decoded from Parquet at once.
@@ -148,20 +147,11 @@ impl Reader {
         if remote {
             prefetch(&handle, &opened, segment, group).map_err(Fault::Other)?;
         }
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
-            handle.clone(),
-            opened.metadata.clone(),
-        );
-        let at = |row: u64| usize::try_from(row).unwrap_or(usize::MAX);
-        let builder = builder
-            .with_row_groups(vec![group.index])
-            .with_projection(opened.projection.clone())
-            .with_batch_size(at(rows_at_once(group).min(rows)));
-        // Pages before `first` are skipped without being decompressed.
-        let builder = if first == 0 { builder } else { builder.with_offset(at(first)) };
-        let builder = if keep { builder } else { builder.with_limit(at(rows)) };
-        let built = catch_unwind(AssertUnwindSafe(|| builder.build()));
-        let batches = understood(built, &handle)?;
+        let end = if keep { group.rows } else { first + rows };
+        let at_once = rows_at_once(group).min(rows);
+        let projection = opened.projection.clone();
+        let build = || opened.batches(&handle, group.index, first..end, projection, at_once);
+        let batches = understood(caught(build), &handle)?;
         Ok(OpenGroup { group: index, next: first, batches, rows: VecDeque::new(), handle, keep })
     }
 
@@ -223,14 +213,14 @@ fn prefetch(
 }
 
 fn next_batch(open: &mut OpenGroup) -> Result<RecordBatch, Fault> {
-    let next = catch_unwind(AssertUnwindSafe(|| open.batches.next().transpose()));
+    let next = caught(|| open.batches.next().transpose());
     let ended = || "the row group ends before its stated number of rows".to_owned();
     understood(next, &open.handle)?.ok_or_else(|| Fault::Damage(ended()))
 }
 
 /// Tells damaged bytes, on which parquet's reader may also panic, from bytes that did not come.
 fn understood<T, E: std::fmt::Display>(
-    outcome: std::thread::Result<Result<T, E>>,
+    outcome: Result<Result<T, E>, String>,
     handle: &Handle,
 ) -> Result<T, Fault> {
     if let Some(error) = handle.failure() {
@@ -239,7 +229,7 @@ fn understood<T, E: std::fmt::Display>(
     match outcome {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Fault::Damage(error.to_string())),
-        Err(panic) => Err(Fault::Damage(panic_message(&*panic))),
+        Err(panic) => Err(Fault::Damage(panic)),
     }
 }
 

@@ -6,6 +6,8 @@
 mod bad_input;
 mod captions;
 mod damage;
+mod damaged_seeds;
+mod damaged_shards;
 mod inspect;
 mod invariances;
 mod layouts;

@@ -3,6 +3,7 @@
 
 use crate::columns::resolve;
 use crate::order::Segment;
+use crate::panics::caught;
 use crate::row::{self, Place, RawRow};
 use crate::shards::{Memo, Opened, Shards};
 use crate::source::Access;
@@ -10,11 +11,10 @@ use crate::{DataError, cells};
 use bytes::Bytes;
 use configs::Columns;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::sync::Arc;
 
 /// Rows decoded from Parquet at once.
-const ROWS_AT_ONCE: usize = 64;
+const ROWS_AT_ONCE: u64 = 64;
 
 /// Opened shards, to be read in pieces.
 pub(super) struct Rows {
@@ -138,19 +138,14 @@ impl Rows {
         };
         let opened = self.shards.opened(group.shard)?;
         let handle = file.object.open(&self.shards.access)?;
-        let at = |row: u64| usize::try_from(row).unwrap_or(usize::MAX);
-        let batches =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(handle, opened.metadata.clone())
-                .with_row_groups(vec![group.index])
-                .with_projection(self.projection(&opened, part))
-                .with_batch_size(ROWS_AT_ONCE)
-                .with_offset(at(first))
-                .with_limit(at(rows))
-                .build()
-                .map_err(|error| fault(group.first_row + first, error.to_string()))?;
         let mut row = group.first_row + first;
-        for batch in batches {
-            let batch = batch.map_err(|error| fault(row, error.to_string()))?;
+        let projection = self.projection(&opened, part);
+        let rows_read = first..first + rows;
+        let build = || opened.batches(&handle, group.index, rows_read, projection, ROWS_AT_ONCE);
+        let mut batches = understood(caught(build)).map_err(|reason| fault(row, reason))?;
+        loop {
+            let batch = understood(caught(|| batches.next().transpose()));
+            let Some(batch) = batch.map_err(|reason| fault(row, reason))? else { break };
             let schema = batch.schema();
             let slice = self.slice.as_deref().filter(|_| part == Part::Texts);
             let slice = slice.and_then(|name| {
@@ -205,4 +200,9 @@ impl Rows {
     pub fn num_bytes(&self) -> u64 {
         self.shards.files.iter().map(|file| file.object.size).sum()
     }
+}
+
+/// What was read, or why it was not.
+fn understood<T, E: std::fmt::Display>(outcome: Result<Result<T, E>, String>) -> Result<T, String> {
+    outcome?.map_err(|error| error.to_string())
 }

@@ -10,10 +10,9 @@ use super::scratch::{Scratch, room};
 use super::segments::Segments;
 use super::turn::Turn;
 use super::{Picture, PictureError};
-use crate::pipeline::panic_message;
+use crate::panics;
 use image::ImageFormat;
 use jpeg::Library;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The greatest number of pixels of a picture. Larger ones are refused before anything is
 /// allocated for them.
@@ -51,8 +50,8 @@ pub(super) fn caught<T>(
     bytes: &[u8],
     work: impl FnOnce() -> Result<T, PictureError>,
 ) -> Result<T, PictureError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let reason = format!("the decoder panicked: {}", panic_message(panic.as_ref()));
+    panics::caught(work).unwrap_or_else(|message| {
+        let reason = format!("the decoder panicked: {message}");
         Err(PictureError::Unreadable { reason, bytes: bytes.len() })
     })
 }

@@ -1,13 +1,13 @@
 //! The footers of shards: fetched once, many at a time.
 
 use super::memo::Memo;
+use super::plausible;
 use crate::DataError;
-use crate::pipeline::panic_message;
+use crate::panics::caught;
 use crate::source::{Access, Object};
 use bytes::Bytes;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::Length;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -91,11 +91,13 @@ fn read(object: &Object, access: &Access) -> Result<Bytes, DataError> {
 
 /// What a footer says.
 pub(super) fn parse(footer: &Bytes, path: &Path) -> Result<ParquetMetaData, DataError> {
-    // Damaged bytes may lead the parser astray in ways its authors did not foresee.
-    let parsed = catch_unwind(AssertUnwindSafe(|| ParquetMetaDataReader::decode_metadata(footer)));
-    let wrong = |reason| DataError::NotParquet { path: path.into(), reason };
-    match parsed {
-        Ok(parsed) => parsed.map_err(|error| wrong(format!("its footer is damaged: {error}"))),
-        Err(panic) => Err(wrong(format!("its footer is damaged: {}", panic_message(&*panic)))),
-    }
+    let parse = || {
+        plausible::check_bytes(footer)?;
+        caught(|| ParquetMetaDataReader::decode_metadata(footer))?
+            .map_err(|error| error.to_string())
+    };
+    parse().map_err(|reason: String| {
+        let reason = format!("its footer is damaged: {reason}");
+        DataError::NotParquet { path: path.into(), reason }
+    })
 }

@@ -3,12 +3,16 @@
 mod footer;
 mod memo;
 mod opened;
+mod pages;
+mod plausible;
+mod thrift;
 
 pub(crate) use memo::{Memo, save};
 pub(crate) use opened::Opened;
 
 use crate::DataError;
 use crate::columns::Roles;
+use crate::panics::caught;
 use crate::source::{self, Access, Object};
 use bytes::Bytes;
 use configs::Columns;
@@ -113,6 +117,9 @@ impl Shards {
             }
             shards.left_out.push(error);
         }
+        if shards.files.is_empty() && !shards.left_out.is_empty() {
+            return Err(shards.left_out.swap_remove(0));
+        }
         if shards.num_rows == 0 {
             let first = shards.files.first().map(|file| file.path().to_path_buf());
             let first = first.unwrap_or_default();
@@ -132,6 +139,10 @@ impl Shards {
         let metadata = arrow_metadata(parsed, &path)?;
         self.roles.check(&path, metadata.schema())?;
         let projection = self.roles.projection(metadata.schema(), metadata.parquet_schema());
+        plausible::check(&metadata, &projection, object.size).map_err(|reason| {
+            let reason = format!("its footer is damaged: {reason}");
+            DataError::NotParquet { path: path.to_path_buf(), reason }
+        })?;
         let shard = self.files.len();
         let (mut groups, mut first_row) = (Vec::new(), 0u64);
         for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
@@ -196,8 +207,9 @@ fn arrow_metadata(
     path: &Path,
 ) -> Result<ArrowReaderMetadata, DataError> {
     let metadata = Arc::new(metadata);
-    ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())
-        .map_err(|error| DataError::NotParquet { path: path.into(), reason: error.to_string() })
+    caught(|| ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new()))
+        .and_then(|metadata| metadata.map_err(|error| error.to_string()))
+        .map_err(|reason| DataError::NotParquet { path: path.into(), reason })
 }
 
 #[cfg(test)]

@@ -4,9 +4,8 @@ use super::object::{Access, Object, Place, local_version};
 use crate::DataError;
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::reader::Length;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -195,7 +194,7 @@ impl Handle {
     }
 
     /// [`Handle::read`] for parquet: what went wrong is kept, for parquet's error has no room.
-    fn read_for_parquet(&self, start: u64, length: u64) -> ParquetResult<Bytes> {
+    pub fn read_for_parquet(&self, start: u64, length: u64) -> ParquetResult<Bytes> {
         let end = start.checked_add(length).filter(|end| *end <= self.len());
         let Some(end) = end else {
             let size = self.len();
@@ -215,39 +214,5 @@ impl Handle {
 impl Length for Handle {
     fn len(&self) -> u64 {
         self.0.object.size
-    }
-}
-
-impl ChunkReader for Handle {
-    type T = BufReader<From>;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        // Page headers are read this way: tens of bytes.
-        Ok(BufReader::with_capacity(512, From { handle: self.clone(), at: start }))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        self.read_for_parquet(start, length as u64)
-    }
-}
-
-/// A shard's bytes from a place on.
-#[derive(Debug)]
-pub(crate) struct From {
-    handle: Handle,
-    at: u64,
-}
-
-impl Read for From {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let left = self.handle.len().saturating_sub(self.at);
-        let length = left.min(into.len() as u64);
-        if length == 0 {
-            return Ok(0);
-        }
-        let bytes = self.handle.read_for_parquet(self.at, length).map_err(io::Error::other)?;
-        into[..bytes.len()].copy_from_slice(&bytes);
-        self.at += length;
-        Ok(bytes.len())
     }
 }
