@@ -31,6 +31,7 @@ pub use error::DataError;
 pub use loader::{Cursor, Loader, Shard};
 pub use picture::{
     Colour, Crop, Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resize, jpeg_decoder,
+    jpeg_is_exact,
 };
 pub use pixels::Pixels;
 pub use rng::{Purpose, Rng};

@@ -2,6 +2,7 @@
 
 pub mod device;
 pub mod dist;
+pub mod doctor;
 mod due;
 mod evaluate;
 mod guard;
@@ -18,6 +19,7 @@ pub mod preflight;
 mod progress;
 mod resume;
 mod run;
+mod samples;
 mod scaler;
 mod schedule;
 mod signal;
