@@ -52,24 +52,72 @@ fn overrides_reach_into_sources_and_replace_them() {
 #[test]
 fn wrong_sources_name_place_and_remedy() {
     let cases = [
-        ("", "    - shards/shop\n", "MIXED"),
-        ("weight: 3", "weight: 0", "ZERO"),
-        ("weight: 3", "weight: -1", "NEGATIVE"),
-        ("weight: 3", "weight: many", "MANY"),
-        (", weight: 3", "", "NOWEIGHT"),
-        ("name: web", "name: shop", "TWICE"),
-        ("name: web", "name: ''", "NONAME"),
-        ("paths: [shards/shop]", "paths: []", "NOPATHS"),
-        ("paths: [shards/shop]", "paths: ['']", "EMPTYPATH"),
-        ("paths: [shards/shop]", "paths: shards/shop", "NOLIST"),
-        ("weight: 3", "wieght: 3", "TYPO"),
-        ("captions: alt", "captions: image", "PICTURE"),
-        ("captions: alt", "caption: alt", "COLTYPO"),
+        (
+            "",
+            "    - shards/web\n",
+            "run.yaml:6:5: data.train: expected paths alone or sources alone, found both; give \
+             `shards/web` a name and a weight too: {name: .., paths: [shards/web], weight: ..}",
+        ),
+        (
+            "weight: 3",
+            "weight: 0",
+            "0.weight: expected a finite number above 0, found 0 (run.yaml:6:50)",
+        ),
+        (
+            "weight: 3",
+            "weight: -1",
+            "data.train.0.weight: expected a finite number above 0, found -1",
+        ),
+        ("weight: 3", "weight: .inf", "data.train.0.weight: expected a finite number"),
+        (
+            "weight: 3",
+            "weight: many",
+            "run.yaml:6:50: data.train.0.weight: expected a finite number",
+        ),
+        (", weight: 3", "", "run.yaml:6:7: data.train.0: required key `weight` is missing; add it"),
+        (
+            "name: web",
+            "name: shop",
+            "data.train.1.name: expected names that differ, found `shop` twice (run.yaml:7:13)",
+        ),
+        ("name: web", "name: ' '", "data.train.1.name: expected a name, found empty text"),
+        (
+            "paths: [shards/shop]",
+            "paths: []",
+            "data.train.0.paths: expected at least one file, folder, glob or URL, found none",
+        ),
+        (
+            "paths: [shards/shop]",
+            "paths: ['']",
+            "data.train.0.paths.0: expected a file, folder, glob or URL, found empty text",
+        ),
+        (
+            "paths: [shards/shop]",
+            "paths: shards/shop",
+            "data.train.0.paths: expected a list such as [a, b], found `shards/shop`",
+        ),
+        (
+            "weight: 3",
+            "wieght: 3",
+            "data.train.0.wieght: unknown key `wieght`; valid keys: `name`, `paths`, `weight`, \
+             `columns`; did you mean `weight`?",
+        ),
+        (
+            "captions: alt",
+            "captions: image",
+            "data.train.1.columns.captions: expected a column of its own, found `image`, which is \
+             the picture (data.train.1.columns.image)",
+        ),
+        (
+            "captions: alt",
+            "caption: alt",
+            "run.yaml:10:17: data.train.1.columns.caption: unknown key `caption`",
+        ),
     ];
     for (from, to, expected) in cases {
         let train = GOOD.replacen(from, to, 1);
         let found = load(&train, &[]).expect_err(&train);
-        eprintln!("== {expected}: {found}");
+        assert!(found.contains(expected), "expected {expected}\nfound    {found}");
     }
 }
 

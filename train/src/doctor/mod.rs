@@ -100,7 +100,8 @@ impl fmt::Display for Findings {
 /// What a run of `cfg` needs. `processes` is how many there will be; left out, as the environment
 /// states, or one per GPU of this machine.
 pub fn configuration(cfg: &RunConfig, processes: Option<usize>, all: &mut Findings) {
-    let Some(world) = share(cfg, processes, all) else { return };
+    // Where the batch cannot be shared out, the rest is looked at as for one process.
+    let world = share(cfg, processes, all).unwrap_or(1);
     let model = model::check(cfg, world, all);
     data::check(cfg, world, model.as_ref().map(|model| &model.dir), all);
     disk::check(cfg, model.map(|model| model.checkpoint_bytes), all);
