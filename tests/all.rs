@@ -4,10 +4,13 @@
 mod activation;
 mod bad_input;
 mod bench;
+mod consumed;
+mod doctor;
 mod formats;
 mod inspect;
 mod launch;
 mod micro_batches;
+mod mixture;
 mod parity;
 mod patches;
 mod precision;

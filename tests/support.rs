@@ -58,6 +58,16 @@ pub fn sample() -> &'static Path {
     })
 }
 
+/// `data.train` as two sources of [`sample`], the second with other captions: of four pairs three
+/// come from `shop` and one from `raw`.
+pub fn mixture() -> String {
+    let sample = sample().display();
+    format!(
+        "data.train=[{{name: shop, paths: [{sample}/train], weight: 3}}, {{name: raw, paths: \
+         [{sample}/test], weight: 1, columns: {{captions: caption_raw}}}}]"
+    )
+}
+
 /// A folder with a configuration of a tiny run on [`sample`]: 40 steps of 32 pairs, which cross
 /// epochs, a checkpoint every 5 steps, an evaluation every 20.
 pub struct TinyRun {

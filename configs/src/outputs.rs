@@ -59,10 +59,12 @@ impl Default for Checkpoint {
 pub struct Log {
     /// How often a line goes to the terminal and to `metrics.jsonl`.
     pub every: Cadence,
+    /// Whether `samples.jsonl` records which rows every step trained on.
+    pub samples: bool,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { every: Cadence::Steps(10) }
+        Self { every: Cadence::Steps(10), samples: false }
     }
 }

@@ -125,6 +125,12 @@ fn the_schema_refuses_what_loading_refuses() {
     assert!(!with("/data/workers", 0.into()));
     assert!(with("/data/shuffle", serde_json::json!({"streams": 8})));
     assert!(!with("/data/shuffle", serde_json::json!({"streams": "all"})));
+    let source = serde_json::json!({"name": "a", "paths": ["b"], "weight": 2});
+    assert!(with("/data/train", serde_json::json!(["a", "b"])));
+    assert!(with("/data/train", serde_json::json!([source, source])));
+    assert!(!with("/data/train", serde_json::json!(["a", source])));
+    assert!(!with("/data/train", serde_json::json!([{"name": "a", "paths": ["b"]}])));
+    assert!(!with("/data/train", "a".into()));
     let captions = |value| with("/data/columns", serde_json::json!({ "captions": value }));
     let template = serde_json::json!({"template": "a {b}"});
     assert!(captions("title".into()));

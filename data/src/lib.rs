@@ -32,6 +32,7 @@ pub use error::DataError;
 pub use loader::{Cursor, Loader, Shard};
 pub use picture::{
     Colour, Crop, Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resize, jpeg_decoder,
+    jpeg_is_exact,
 };
 pub use pixels::{PixelBuffer, PixelMemory, PixelSlot, Pixels};
 pub use rng::{Purpose, Rng};

@@ -112,6 +112,12 @@ impl TrainSet {
         self.sources.iter().map(|source| source.shards.files.len()).sum()
     }
 
+    /// Bytes of all shards' files.
+    pub fn num_bytes(&self) -> u64 {
+        let files = self.sources.iter().flat_map(|source| &source.shards.files);
+        files.map(|file| file.object.size).sum()
+    }
+
     /// What metrics call the sources; one empty name where there is only one.
     pub fn source_names(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().map(|source| source.name.as_str())

@@ -2,6 +2,7 @@
 
 pub mod device;
 pub mod dist;
+pub mod doctor;
 mod due;
 mod evaluate;
 mod guard;
@@ -19,6 +20,7 @@ pub mod preflight;
 mod progress;
 mod resume;
 mod run;
+mod samples;
 mod scaler;
 mod schedule;
 mod signal;

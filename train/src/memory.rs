@@ -220,7 +220,7 @@ fn fits_on_gpu(model: &Clip, work: &Workload, micro: usize) -> Result<bool> {
 }
 
 /// Bytes of memory that the machine could still give to programs (MemAvailable).
-fn available_memory() -> Result<u64> {
+pub(crate) fn available_memory() -> Result<u64> {
     let path = "/proc/meminfo";
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{path}`"))?;
     available_in(&text).with_context(|| format!("`{path}` has no MemAvailable; set batch.micro"))

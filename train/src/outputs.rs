@@ -7,6 +7,7 @@ use crate::evaluate::{EvalSet, evaluate};
 use crate::log::{Log, StepClock, StepReport};
 use crate::memory::Estimate;
 use crate::progress::{Best, Measured, Progress};
+use crate::samples::{SampleLog, Samples};
 use crate::snapshot::{self, State};
 use anyhow::{Context, Result};
 use checkpoints::RunFolder;
@@ -35,6 +36,7 @@ pub struct Outputs<'a> {
 struct Written {
     folder: RunFolder,
     log: Log,
+    samples: SampleLog,
     keep: usize,
     last: Option<(u64, Report)>,
 }
@@ -69,7 +71,8 @@ impl<'a> Outputs<'a> {
             let yaml = header + &cfg.to_yaml()?;
             checkpoints::replace_file(&folder.path().join("config.yaml"), yaml.as_bytes())?;
             let log = Log::open(folder.path(), at, steps)?;
-            Ok(Written { folder, log, keep: cfg.checkpoint.keep, last: None })
+            let samples = SampleLog::open(folder.path(), at.step, cfg.log.samples)?;
+            Ok(Written { folder, log, samples, keep: cfg.checkpoint.keep, last: None })
         });
         Ok(Self {
             group,
@@ -136,6 +139,17 @@ impl<'a> Outputs<'a> {
     pub fn log_step(&mut self, report: &StepReport, clock: &StepClock) -> Result<()> {
         match &mut self.written {
             Some(written) => Ok(written.log.step(report, clock)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Records what a step trained on.
+    ///
+    /// # Errors
+    /// When `samples.jsonl` cannot be written.
+    pub fn log_samples(&mut self, step: u64, samples: &Samples) -> Result<()> {
+        match &mut self.written {
+            Some(written) => written.samples.step(step, samples),
             None => Ok(()),
         }
     }

@@ -9,6 +9,7 @@ use crate::optim::not_finite;
 use crate::outputs::{Finished, Outputs};
 use crate::preflight::Unchecked;
 use crate::resume::{Resume, starting_point};
+use crate::samples;
 use crate::scaler::GradScaler;
 use crate::schedule::learning_rate;
 use crate::signal::StopSignal;
@@ -110,6 +111,10 @@ fn run(
         group.doing("computing gradients");
         let rows = step::rows(&batch, &cfg.loss, state.model.logit_scale(), group);
         let rows = outputs.rescue(rows, &state)?;
+        let trained_on = match cfg.log.samples {
+            true => outputs.rescue(samples::of_all(&batch, group), &state)?,
+            false => None,
+        };
         let mut inputs = Inputs::new(&batch, &uploader)?;
         let (epoch, dropout) = (batch.epoch, cfg.model.patch_dropout);
         inputs.patches_BK =
@@ -130,6 +135,9 @@ fn run(
         state.optim.step(lr, Some(&not_finite(&[&found.loss, &grad_norm])))?;
         state.model.clamp_logit_scale();
         state.at.advance(size as u64, loader.cursor());
+        if let Some(samples) = trained_on {
+            outputs.log_samples(state.at.step, &samples)?;
+        }
         let may_overflow = state.optim.scaler().is_some();
         let (step, loss) = (state.at.step, &found.loss);
         unchecked.push_back(Unchecked::new(step, loss, &grad_norm, may_overflow, embedded, batch)?);

@@ -22,15 +22,22 @@ use tch::Device;
 /// device, or not all processes come.
 pub fn join(cfg: &RunConfig) -> Result<(Device, Group)> {
     let placement = Placement::detect(|name| std::env::var(name).ok())?;
-    let (size, world) = (cfg.batch.size, placement.world);
-    ensure!(
-        size.is_multiple_of(world),
-        "batch.size: expected a multiple of the {world} processes ({}), found {size}",
-        placement.source
-    );
+    check_share(cfg.batch.size, placement.world, placement.source)?;
     let device = device::pick(cfg.device, placement.local_rank)?;
     native::set_device(device)?;
     Ok((device, Group::join(placement, &cfg.dist, device)?))
+}
+
+/// That a global batch can be shared out among `world` processes, which `source` states.
+///
+/// # Errors
+/// When it cannot.
+pub fn check_share(size: usize, world: usize, source: &str) -> Result<()> {
+    ensure!(
+        size.is_multiple_of(world),
+        "batch.size: expected a multiple of the {world} processes ({source}), found {size}"
+    );
+    Ok(())
 }
 
 /// Model and optimiser as they stand in the step folder `from`, or as `cfg` says where there is
@@ -96,14 +103,23 @@ pub fn data(cfg: &RunConfig, state: &mut State, group: &Group) -> Result<(Loader
         Loader::over(&set, &cfg.data, tokenizer, picture, size, cfg.seed, shard, state.at.cursor)?;
     group.same("shards in data.train", loader.fingerprint())?;
     state.at.same_data(loader.fingerprint())?;
+    let steps = num_steps(cfg, loader.batches_per_epoch())?;
+    Ok((loader, set, steps))
+}
+
+/// How many steps the run has.
+///
+/// # Errors
+/// When the warm-up does not fit into them.
+pub fn num_steps(cfg: &RunConfig, batches_per_epoch: u64) -> Result<u64> {
     let steps = match cfg.duration {
         Duration::Steps(steps) => steps,
-        Duration::Epochs(epochs) => epochs * loader.batches_per_epoch(),
+        Duration::Epochs(epochs) => epochs * batches_per_epoch,
     };
     let warmup = cfg.schedule.warmup_steps;
     ensure!(
         warmup < steps,
         "schedule.warmup_steps: expected fewer steps than the run has ({steps}), found {warmup}"
     );
-    Ok((loader, set, steps))
+    Ok(steps)
 }

@@ -26,6 +26,11 @@ pub fn jpeg_decoder() -> String {
     }
 }
 
+/// Whether JPEG is decoded as Pillow decodes it, pixel by pixel.
+pub fn jpeg_is_exact() -> bool {
+    Library::get().is_ok()
+}
+
 impl Picture {
     /// Decodes JPEG, PNG or WebP of any colour type, turned as its EXIF orientation says. Alpha
     /// is dropped, grey is repeated, 16-bit is brought to 8 as Pillow does.

@@ -15,7 +15,7 @@ mod train;
 mod turn;
 
 pub use colour::Colour;
-pub use decode::{MAX_PIXELS, jpeg_decoder};
+pub use decode::{MAX_PIXELS, jpeg_decoder, jpeg_is_exact};
 pub use preprocess::{Crop, Preprocessor, Resize};
 pub use resize::Filter;
 

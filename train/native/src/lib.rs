@@ -4,6 +4,7 @@
 mod autocast;
 mod backward;
 mod cuda;
+mod disk;
 mod error;
 mod ffi;
 mod group;
@@ -19,6 +20,7 @@ pub use cuda::{
     DelayedScalar, GpuMemory, Uploader, device_count, empty_cache, gpu_memory, reset_peak,
     set_device,
 };
+pub use disk::free_disk;
 pub use error::NativeError;
 pub use group::{ProcessGroup, Reducer, Store};
 pub use host::{HostBytes, HostPart, host_parts};

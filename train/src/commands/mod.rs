@@ -2,6 +2,7 @@
 
 mod bench;
 mod config;
+mod doctor;
 mod eval;
 mod inspect;
 mod launch;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 pub const EXAMPLES: &str = "Examples:
   vlclip sample --out checkpoints/sample
   vlclip inspect checkpoints/sample/train --tokenizer checkpoints/sample/tokenizer.json
+  vlclip doctor configs/quickstart.yaml
   vlclip train configs/quickstart.yaml --set optim.lr=5e-4
   vlclip launch --nproc-per-node auto -- train configs/vit-l-14-8gpu.yaml
   vlclip verify configs/quickstart.yaml --processes 2
@@ -41,6 +43,8 @@ pub enum Command {
     Bench(bench::Args),
     /// Show, check or describe configurations.
     Config(config::Args),
+    /// Look for what would make a run fail, before it starts.
+    Doctor(doctor::Args),
     /// Draw the synthetic catalogue of the quick start.
     Sample(sample::Args),
 }
@@ -56,6 +60,7 @@ impl Command {
             Self::Eval(args) => eval::run(&args),
             Self::Bench(args) => bench::run(&args),
             Self::Config(args) => config::run(&args),
+            Self::Doctor(args) => doctor::run(&args),
             Self::Sample(args) => sample::run(&args),
         }
     }

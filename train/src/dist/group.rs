@@ -45,6 +45,24 @@ pub struct Ended {
     pub speaks: bool,
 }
 
+/// That `dist.backend` can exchange the tensors of `device`.
+///
+/// # Errors
+/// When it cannot.
+pub fn check_backend(backend: Backend, device: Device) -> Result<()> {
+    match (backend, device.is_cuda()) {
+        (Backend::Nccl, false) => bail!(
+            "dist.backend: nccl exchanges tensors between GPUs, and this run is on the CPU: set \
+             dist.backend: auto, or device: cuda"
+        ),
+        (Backend::Gloo, true) => bail!(
+            "dist.backend: gloo exchanges tensors between CPUs, and this run is on GPUs: set \
+             dist.backend: auto, or device: cpu"
+        ),
+        _ => Ok(()),
+    }
+}
+
 impl Group {
     /// The only process.
     pub fn alone() -> Self {
@@ -59,18 +77,8 @@ impl Group {
     /// # Errors
     /// When not all of them come within `dist.timeout_s`, or `dist.backend` does not fit `device`.
     pub fn join(placement: Placement, cfg: &Dist, device: Device) -> Result<Self> {
+        check_backend(cfg.backend, device)?;
         let nccl = device.is_cuda();
-        match (cfg.backend, nccl) {
-            (Backend::Nccl, false) => bail!(
-                "dist.backend: nccl exchanges tensors between GPUs, and this run is on the CPU: set \
-                 dist.backend: auto, or device: cuda"
-            ),
-            (Backend::Gloo, true) => bail!(
-                "dist.backend: gloo exchanges tensors between CPUs, and this run is on GPUs: set \
-                 dist.backend: auto, or device: cpu"
-            ),
-            _ => {}
-        }
         let Some(meet) = placement.rendezvous.clone() else {
             return Ok(Self { placement, link: None });
         };

@@ -10,5 +10,5 @@ mod variables;
 mod wire;
 
 pub use env::{Placement, Rendezvous};
-pub use group::{Ended, Group};
+pub use group::{Ended, Group, check_backend};
 pub use variables::PlacementError;

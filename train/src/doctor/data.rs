@@ -1,0 +1,77 @@
+//! The shards that are trained and evaluated on, and the order of the rows.
+
+use super::{Findings, size};
+use crate::evaluate::EvalSet;
+use crate::model_dir::ModelDir;
+use crate::{preflight, start};
+use anyhow::{Result, ensure};
+use configs::RunConfig;
+use data::{Cursor, DataError, Loader, Scan, ScanOptions, Shard, TrainSet};
+
+/// Opens the shards as a run on `world` processes does, and looks at a sample of their rows. What
+/// needs the model's tokenizer is left out without a `model`.
+pub(super) fn check(cfg: &RunConfig, world: usize, model: Option<&ModelDir>, all: &mut Findings) {
+    if let Some(set) = all.expect("data.train", TrainSet::open(&cfg.data, None)) {
+        let sources: Vec<&str> = set.source_names().filter(|name| !name.is_empty()).collect();
+        let of = match &sources[..] {
+            [] => String::new(),
+            names => format!(" of {} sources ({})", names.len(), names.join(", ")),
+        };
+        let (shards, rows, bytes) = (set.num_shards(), set.num_rows(), size(set.num_bytes()));
+        all.ok("data.train", format!("{shards} shards{of}, {rows} rows, {bytes}"));
+        if let Some(model) = model {
+            let found = order(cfg, world, model, &set, all);
+            all.expect("order", found);
+        }
+    }
+    if let Some((set, model)) = EvalSet::of(cfg).zip(model) {
+        let found = items(&set, model);
+        if let Some(found) = all.expect("eval.items", found) {
+            all.ok("eval.items", found);
+        }
+    }
+}
+
+/// Starts a loader for the first process, and drops it.
+fn order(
+    cfg: &RunConfig,
+    world: usize,
+    model: &ModelDir,
+    set: &TrainSet,
+    all: &mut Findings,
+) -> Result<()> {
+    let (tokenizer, picture) = (model.tokenizer.clone(), &model.picture);
+    let (size, start) = (cfg.batch.size, Cursor::default());
+    let shard = Shard { rank: 0, world, local_world: world };
+    let mut loader =
+        Loader::over(set, &cfg.data, tokenizer, picture, size, cfg.seed, shard, start)?;
+    loader.drain_warnings().into_iter().for_each(|line| all.warn("data.train", line));
+    let epoch = loader.batches_per_epoch();
+    drop(loader);
+    let steps = start::num_steps(cfg, epoch)?;
+    all.ok("order", format!("{epoch} batches an epoch, {steps} steps"));
+    for line in preflight::data_warnings(cfg, set, model, steps, epoch) {
+        all.warn("data.train", line);
+    }
+    Ok(())
+}
+
+/// Opens the products that are evaluated on; says how many rows they are.
+fn items(set: &EvalSet, model: &ModelDir) -> Result<String> {
+    let options = ScanOptions {
+        workers: set.workers,
+        max_bad_fraction: set.max_bad_fraction,
+        ..ScanOptions::default()
+    };
+    let tokenizer = model.tokenizer.clone();
+    let opened: Result<_, DataError> =
+        Scan::open(&set.items, &set.columns, tokenizer, &model.picture, &options);
+    let rows = opened?.num_rows();
+    let k = set.k.iter().copied().max().unwrap_or(1);
+    ensure!(
+        rows >= k as u64,
+        "eval.k: expected cut-offs of at most the number of products, which is at most {rows}, \
+         found {k}"
+    );
+    Ok(format!("{rows} rows"))
+}
