@@ -72,7 +72,7 @@ impl Opened {
                 // Before the first page there may be a dictionary.
                 let dictionary = whole.start..place(0).max(whole.start);
                 match from {
-                    0 => vec![whole.start..end],
+                    0 => vec![Range { start: whole.start, end }],
                     _ => vec![dictionary, place(from)..end],
                 }
             })
