@@ -24,7 +24,7 @@ const BYTES_AT_ONCE: u64 = 16 << 20;
 /// groups are closed after each window and opened again at the next: a page is then read more than
 /// once, but memory stays bounded. Over a network a row group without a page index stays open all
 /// the same, for finding a place in its middle takes reading up to there.
-pub(crate) const KEEP_OPEN_BYTES: u64 = 512 << 20;
+pub(crate) const KEEP_OPEN_BYTES: u64 = 64 << 20;
 /// Rows of a page, where nothing tells: what pyarrow writes.
 const PAGE_ROWS: u64 = 1024;
 /// The stored size of a row group that is fetched in one piece over a network.

@@ -165,7 +165,9 @@ impl<F: FnMut(&[i16], i64)> Walker<'_, F> {
 mod tests {
     use super::*;
 
-    fn integers(bytes: &[u8]) -> Result<(usize, Vec<(Vec<i16>, i64)>), Fault> {
+    type Integers = Vec<(Vec<i16>, i64)>;
+
+    fn integers(bytes: &[u8]) -> Result<(usize, Integers), Fault> {
         let mut found = vec![];
         let length = walk(bytes, |path, value| found.push((path.to_vec(), value)))?;
         Ok((length, found))
