@@ -42,7 +42,7 @@ impl PixelBuffer for Buffer {
     }
 }
 
-/// The pixels as a tensor, u8 [len], that shares their memory, where they lie in libtorch's.
+/// The pixels as a tensor, u8 `[len]`, that shares their memory, where they lie in libtorch's.
 pub fn shared(pixels: &Pixels) -> Option<Tensor> {
     pixels.buffer::<Buffer>().map(|buffer| buffer.0.tensor())
 }

@@ -92,7 +92,7 @@ impl HostBytes {
         Some(Self { tensor: Mutex::new(tensor), start, len })
     }
 
-    /// The bytes as a tensor, u8 [len], which shares the memory and must only be read.
+    /// The bytes as a tensor, u8 `[len]`, which shares the memory and must only be read.
     pub fn tensor(&self) -> Tensor {
         self.tensor.lock().unwrap_or_else(PoisonError::into_inner).shallow_clone()
     }
