@@ -32,16 +32,17 @@ const MOST_KIB_OF_SHARDS: u64 = 1 << 20;
 const MOST_TIME: Duration = Duration::from_secs(10);
 
 fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let (kind, count, seed) = match args.as_slice() {
-        [_, kind, count] => (kind, count.parse().unwrap(), 0),
-        [_, kind, count, seed] => (kind, count.parse().unwrap(), seed.parse().unwrap()),
-        _ => panic!("usage: fuzz pictures|shards COUNT [SEED]"),
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| args.get(at).map(|text| text.parse::<u64>());
+    let (Some(kind), Some(Ok(count)), Ok(seed)) =
+        (args.first(), number(1), number(2).unwrap_or(Ok(0)))
+    else {
+        return eprintln!("usage: fuzz pictures|shards COUNT [SEED]");
     };
     match kind.as_str() {
         "pictures" => pictures(count, seed),
         "shards" => shards(count, seed),
-        _ => panic!("usage: fuzz pictures|shards COUNT [SEED]"),
+        other => eprintln!("expected `pictures` or `shards`, found `{other}`"),
     }
 }
 

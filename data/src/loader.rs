@@ -325,8 +325,22 @@ fn check_augment(augment: &configs::Augment) -> Result<(), DataError> {
         let expected = "two rising positive numbers";
         return refuse("data.augment.ratio", expected, format!("{:?}", augment.ratio));
     }
-    if !(0.0..=1.0).contains(&augment.flip) {
-        return refuse("data.augment.flip", "a number in [0, 1]", augment.flip.to_string());
+    let chances = [
+        ("data.augment.flip", augment.flip),
+        ("data.augment.color_jitter_prob", augment.color_jitter_prob),
+        ("data.augment.gray_scale_prob", augment.gray_scale_prob),
+    ];
+    for (field, chance) in chances {
+        if !(0.0..=1.0).contains(&chance) {
+            return refuse(field, "a number in [0, 1]", chance.to_string());
+        }
+    }
+    let [brightness, contrast, saturation, hue] = augment.color_jitter;
+    let amounts = [brightness, contrast, saturation].iter().all(|&a| a >= 0.0 && a.is_finite());
+    if !(amounts && (0.0..=0.5).contains(&hue)) {
+        let expected = "brightness, contrast, saturation (each 0 or more) and hue (0 to 0.5)";
+        let found = format!("{:?}", augment.color_jitter);
+        return refuse("data.augment.color_jitter", expected, found);
     }
     Ok(())
 }
