@@ -32,6 +32,7 @@ bench: libtorch libjpeg peers
 # draws below target/; nothing else may run. In ARGS what tests/peers/bench_data.py takes.
 bench-data: libtorch libjpeg peers bench-peers
 	cargo build --release --bin vlclip
+	cargo build --release --package data --example bench_loader
 	PYTHONPATH=.bench-peers:.peers:.libtorch $(PYTHON) tests/peers/bench_data.py $(ARGS)
 
 # The same on a GPU, in ARGS what tests/peers/bench_gpu.py takes.

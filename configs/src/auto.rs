@@ -26,6 +26,31 @@ impl Streams {
     }
 }
 
+/// Rows of a shuffle window: `auto` or a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WindowRows {
+    /// The greatest power of two, from 8 to 1,024, with which the encoded pictures of all streams'
+    /// windows take at most 128 MiB: 16 for pictures of 120 KB, 64 for 30 KB, in 64 streams.
+    #[default]
+    Auto,
+    /// This many.
+    Count(usize),
+}
+
+impl WindowRows {
+    /// How many there are where a row has `row_bytes` and `num_streams` windows are in memory.
+    pub fn number(self, row_bytes: u64, num_streams: usize) -> usize {
+        const BYTES: u64 = 128 << 20;
+        match self {
+            Self::Auto => {
+                let rows = BYTES / row_bytes.saturating_mul(num_streams as u64).max(1);
+                1 << rows.clamp(8, 1024).ilog2()
+            }
+            Self::Count(count) => count,
+        }
+    }
+}
+
 /// Number of worker threads: `auto` (one per available core) or a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Workers {
@@ -100,5 +125,23 @@ macro_rules! auto_or_number {
 }
 
 auto_or_number!(Streams, "Number of canonical streams: `auto` or a divisor of the batch size.");
+auto_or_number!(
+    WindowRows,
+    "Rows of a shuffle window: `auto` (as many as memory of 128 MiB holds) or a number."
+);
 auto_or_number!(Workers, "Number of worker threads: `auto` (one per available core) or a number.");
 auto_or_number!(Micro, "Pairs through the towers at once: `auto` (the most that fit) or a number.");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_take_the_same_memory_whatever_the_pictures() {
+        let rows = |row_bytes| WindowRows::Auto.number(row_bytes, 64);
+        assert_eq!([120_000, 33_000, 5_000].map(rows), [16, 32, 256]);
+        assert_eq!([0, 1, 100 << 20].map(rows), [1024, 1024, 8]);
+        assert_eq!(WindowRows::Auto.number(120_000, 8), 128);
+        assert_eq!(WindowRows::Count(7).number(120_000, 64), 7);
+    }
+}

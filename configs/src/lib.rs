@@ -14,7 +14,7 @@ mod training;
 mod tree;
 mod validate;
 
-pub use auto::{Micro, Streams, Workers};
+pub use auto::{Micro, Streams, WindowRows, Workers};
 pub use cadence::{Cadence, Duration};
 pub use data::{
     Alternative, Augment, Cache, CaptionChoice, CaptionSource, Clean, Columns, Data, Decode, Piece,

@@ -19,7 +19,7 @@ use configs::{Augment, Decode};
 use damage::{damage, files};
 use data::{Picture, Preprocessor, Purpose, Rng, jpeg_decoder};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The most memory, mapped or used, that the program may reach: a picture of the greatest size in its
@@ -81,7 +81,21 @@ fn shards(count: u64, seed: u64) {
     }
     let (mut read, mut shown, mut slowest) = (0_u64, 0, Duration::ZERO);
     let start = Instant::now();
+    static AT: AtomicU64 = AtomicU64::new(0);
+    std::thread::spawn(|| {
+        let mut before = u64::MAX;
+        loop {
+            std::thread::sleep(MOST_TIME * 3);
+            let now = AT.load(Ordering::SeqCst);
+            if now == before {
+                eprintln!("input {now}: it does not end; see fuzz-last");
+                std::process::exit(1);
+            }
+            before = now;
+        }
+    });
     for number in 0..count {
+        AT.store(number, Ordering::SeqCst);
         let mut rng = Rng::new(Purpose::Sample, &[seed, number]);
         let mut input = seeds[rng.below(seeds.len() as u64) as usize].clone();
         damaged_seeds::damage_shard(&mut input, &seeds, &mut rng);

@@ -23,6 +23,7 @@ mod shards;
 mod source;
 mod stages;
 mod text;
+mod throughput;
 mod train_set;
 mod windows;
 
@@ -40,4 +41,5 @@ pub use scan::{Captions, Scan, ScanOptions};
 pub use source::find_files;
 pub use stages::StageTimes;
 pub use text::{Encoded, EndToken, PadId, Tokenizer, clean};
+pub use throughput::{Throughput, Until};
 pub use train_set::{Since, TrainSet};

@@ -106,8 +106,9 @@ impl Loader {
         check_augment(&cfg.augment)?;
         let mixture = mixture(set, cfg, batch_size, seed)?;
         let num_streams = mixture.sources()[0].num_streams();
-        let settings = [batch_size, num_streams, cfg.shuffle.window_rows];
-        let fingerprint = set.fingerprint(settings.map(|setting| setting as u64));
+        let windows = mixture.sources().iter().map(Order::window_rows);
+        let settings = [batch_size, num_streams].map(|setting| setting as u64);
+        let fingerprint = set.fingerprint(settings.into_iter().chain(windows));
         let streams = streams_of(num_streams, shard.rank, shard.world)?;
         let batches_per_epoch = mixture.batches_per_epoch();
         if from.batch > batches_per_epoch {
@@ -242,7 +243,7 @@ fn mixture(
     let orders = set.sources.iter().enumerate().map(|(i, source)| {
         let group_rows = source.shards.groups.iter().map(|group| group.rows).collect();
         let seed = TrainSet::seed(seed, i);
-        Order::new(group_rows, num_streams, cfg.shuffle.window_rows, seed)
+        Order::new(group_rows, num_streams, set.window_rows(i, &cfg.shuffle, num_streams), seed)
     });
     let orders = orders.collect::<Result<Vec<_>, _>>()?;
     let weights: Vec<f64> = set.sources.iter().map(|source| source.weight).collect();

@@ -100,6 +100,11 @@ impl Order {
         self.num_streams
     }
 
+    /// Rows of a full window.
+    pub fn window_rows(&self) -> u64 {
+        self.window_rows
+    }
+
     /// Rows of each stream, at least 1.
     pub fn stream_rows(&self) -> u64 {
         self.stream_rows

@@ -6,7 +6,7 @@ use crate::shards::{Memo, Shards, save};
 use crate::source::{Access, DiskCache};
 use crate::{DataError, PixelMemory};
 use bytes::Bytes;
-use configs::{Data, Source, Train};
+use configs::{Data, Shuffle, Source, Train};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -121,6 +121,12 @@ impl TrainSet {
     /// What metrics call the sources; one empty name where there is only one.
     pub fn source_names(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().map(|source| source.name.as_str())
+    }
+
+    /// Rows of a full shuffle window of a source, whose memory `auto` shares among the sources.
+    pub fn window_rows(&self, source: usize, shuffle: &Shuffle, num_streams: usize) -> usize {
+        let row_bytes = self.sources[source].shards.row_bytes();
+        shuffle.window_rows.number(row_bytes, num_streams * self.sources.len())
     }
 
     /// Shards that were left out, and why.

@@ -23,7 +23,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Threads that read windows: of local disks, which answer at once, and over a network.
+/// Threads that read windows: of local disks, which answer at once, on that many cores or more, and
+/// over a network. Each may hold the largest page of a row group.
 const READERS: (usize, usize) = (2, 16);
 
 /// One slot of a global batch, before its row is read.
@@ -115,7 +116,8 @@ impl Windows {
         let remote = objects().any(|file| Object::is_remote(&file.object));
         // More than one window ahead of each stream would only fill the memory.
         let num_windows = slots.streams.len() * set.sources.len();
-        let num_readers = if remote { READERS.1 } else { READERS.0 }.min(num_windows);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let num_readers = if remote { READERS.1 } else { READERS.0.min(cores) }.min(num_windows);
         // A stream reads on where it stopped, so each has a reader of its own.
         let readers: HashMap<(usize, usize), Mutex<Reader>> = slots
             .streams

@@ -1,7 +1,7 @@
 //! What users get wrong, each with its message, and rows that cannot be used.
 
 use crate::support::{Row, config, open, row, shards, tokenizer, write};
-use configs::{Columns, Data};
+use configs::{Columns, Data, WindowRows};
 use data::{Captions, Cause, Cursor, DataError, EvalBatch, Preprocessor, Scan, ScanOptions, Shard};
 use std::path::Path;
 
@@ -53,7 +53,7 @@ fn unusable_rows_are_skipped_counted_and_named_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut cfg = broken_shard(dir.path());
     cfg.max_bad_fraction = 0.25;
-    cfg.shuffle.window_rows = 40;
+    cfg.shuffle.window_rows = WindowRows::Count(40);
     let mut loader = open(&cfg, 4, Shard::WHOLE, START).unwrap();
     let mut warnings = Vec::new();
     for _ in 0..30 {

@@ -10,7 +10,7 @@ use arrow_array::{
     ArrayRef, BinaryViewArray, Int64Array, LargeStringArray, RecordBatch, StringArray, StructArray,
 };
 use arrow_schema::{DataType, Field};
-use configs::{Columns, Data, Shuffle, Streams, Workers};
+use configs::{Columns, Data, Shuffle, Streams, WindowRows, Workers};
 use data::{
     Captions, Cursor, DataError, Loader, Preprocessor, Rng, Scan, ScanOptions, Shard, Tokenizer,
 };
@@ -178,7 +178,7 @@ pub fn read(path: &Path, tokenizer: &Arc<Tokenizer>, train: bool) -> Result<Outc
             columns,
             text: configs::Text::default(),
             augment: configs::Augment::default(),
-            shuffle: Shuffle { streams: Streams::Auto, window_rows: 5 },
+            shuffle: Shuffle { streams: Streams::Auto, window_rows: WindowRows::Count(5) },
             workers: Workers::Count(1),
             prefetch: 1,
             max_bad_fraction: 1.0,

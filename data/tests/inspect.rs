@@ -1,6 +1,7 @@
 //! What an inspection finds in shards whose content is known.
 
 use crate::support::{config, peer, png, row, shards, tokenizer, write};
+use configs::WindowRows;
 use data::inspect::{InspectOptions, Seen, Sheet, Spread, Unit, contact_sheet, inspect};
 use data::{Captions, Cause, DataError, Preprocessor, Scan, ScanOptions};
 use std::path::Path;
@@ -108,7 +109,7 @@ fn a_sample_says_so_and_is_spread_over_the_row_groups() {
     let sampled = InspectOptions {
         rows: Some(40),
         text_rows: Some(50),
-        window_rows: 5,
+        window_rows: WindowRows::Count(5),
         tokenizer: None,
         ..options()
     };

@@ -1,7 +1,7 @@
 //! Properties of the stream over any layout of shards, whatever reads it.
 
 use crate::support::{Row, config, open, row, write};
-use configs::{Columns, Data, Source, Streams, Train, Workers};
+use configs::{Columns, Data, Source, Streams, Train, WindowRows, Workers};
 use data::{Batch, Cursor, Loader, Shard};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +49,7 @@ proptest! {
         prop_assume!(rows >= batch);
         let dir = tempfile::tempdir().unwrap();
         let mut cfg = config(layout(dir.path(), &shards));
-        cfg.shuffle.window_rows = window;
+        cfg.shuffle.window_rows = WindowRows::Count(window);
         cfg.shuffle.streams = Streams::Count(16);
         let start = Cursor::default();
         let per_epoch = open(&cfg, batch, Shard::WHOLE, start).unwrap().batches_per_epoch();

@@ -2,7 +2,7 @@
 
 use arrow_array::builder::{BinaryBuilder, ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
-use configs::{Clean, Data, Shuffle, Streams, Workers};
+use configs::{Clean, Data, Shuffle, Streams, WindowRows, Workers};
 use data::{Cursor, DataError, Loader, PadId, Preprocessor, Shard, Tokenizer};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
@@ -92,7 +92,7 @@ pub fn config(train: Vec<String>) -> Data {
         columns: configs::Columns::default(),
         text: configs::Text::default(),
         augment: configs::Augment::default(),
-        shuffle: Shuffle { streams: Streams::Auto, window_rows: 5 },
+        shuffle: Shuffle { streams: Streams::Auto, window_rows: WindowRows::Count(5) },
         workers: Workers::Count(2),
         prefetch: 2,
         max_bad_fraction: 0.01,

@@ -4,7 +4,9 @@ All read the same pictures and captions (bench_data_files.py writes them once, i
 same cores, to which each program is bound, in batches of 64 with training shuffle, training transform to 224 px and
 CLIP's tokenizer; bench_data_loaders.py says how the Python loaders are set up. The programs take turns, --rounds
 times, each for --seconds after its first batch. vlclip and the Python loaders have as many workers as cores; on one
-core a Python loader runs without workers as well in the first round, and goes on in the way that was faster.
+core a Python loader runs without workers as well in the first round, and goes on in the way that was faster. vlclip is
+the crate `data` in a program of its own (examples/bench_loader); `vlclip bench data` is the same loader in the binary
+that trains, which has libtorch in memory, as every Python loader here has.
 
 Printed is a Markdown table of medians: samples per second of wall time, CPU seconds per 1,000 samples of the program
 and its workers, peak memory (proportional set size of all its processes, so that what they share counts once,
@@ -30,6 +32,7 @@ import bench_data_files
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+PROGRAM = "vlclip bench data (with libtorch)"
 PEERS = {"open_clip": "open_clip (WebDataset)", "streaming": "MosaicML Streaming", "datasets": "Hugging Face datasets"}
 PAUSE_S = 0.25
 
@@ -108,9 +111,11 @@ def measure(args, data, config, cores):
         return run([sys.executable, script, name, "--data", data, "--workers", workers, "--seconds", args.seconds, *uint8], cores)
 
     reports, workers = defaultdict(list), {}
-    vlclip = [TARGET / "release/vlclip", "bench", "data", config, "--json", "--seconds", args.seconds]
+    loader = [TARGET / "release/examples/bench_loader", config, args.seconds]
+    program = [TARGET / "release/vlclip", "bench", "data", config, "--json", "--seconds", args.seconds]
     for _ in range(args.rounds):
-        reports["vlclip"].append(run(vlclip, cores))
+        reports["vlclip"].append(run(loader, cores))
+        reports[PROGRAM].append(run(program, cores))
         for name in PEERS:
             if name not in workers:
                 tried = {count: python(name, count) for count in ([0, 1] if len(cores) == 1 else [len(cores)])}
@@ -160,8 +165,9 @@ def main():
     start, available = time.monotonic(), sorted(os.sched_getaffinity(0))
     if max(args.cores) > len(available):
         sys.exit(f"error: --cores: expected at most {len(available)}, the cores of this machine, found {max(args.cores)}")
-    if not (TARGET / "release/vlclip").is_file():
-        sys.exit(f"error: `{TARGET / 'release/vlclip'}` is missing: cargo build --release --bin vlclip")
+    for program, command in [("vlclip", "--bin vlclip"), ("examples/bench_loader", "-p data --example bench_loader")]:
+        if not (TARGET / "release" / program).is_file():
+            sys.exit(f"error: `{TARGET / 'release' / program}` is missing: cargo build --release {command}")
     args.files.mkdir(parents=True, exist_ok=True)
     tables = []
     for kind in args.sets:

@@ -14,7 +14,7 @@ pub use sources::{Source, Train};
 pub use template::{Piece, Template, TemplateError};
 pub use text::{Clean, Text};
 
-use crate::{Streams, Workers};
+use crate::{Streams, WindowRows, Workers};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -70,17 +70,11 @@ fn max_bad_fraction() -> f64 {
 
 /// How rows are shuffled: the row groups of all shards are permuted by (seed, epoch), the
 /// sequence is cut into `streams` equal parts, and each part is permuted within a window.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Shuffle {
     /// Canonical streams, each giving an equal share of every global batch.
     pub streams: Streams,
     /// Rows of a stream permuted together.
-    pub window_rows: usize,
-}
-
-impl Default for Shuffle {
-    fn default() -> Self {
-        Self { streams: Streams::Auto, window_rows: 128 }
-    }
+    pub window_rows: WindowRows,
 }

@@ -2,7 +2,8 @@
 
 use super::Checks;
 use crate::{
-    Augment, CaptionChoice, CaptionSource, Columns, Data, Source, Streams, Train, Workers,
+    Augment, CaptionChoice, CaptionSource, Columns, Data, Source, Streams, Train, WindowRows,
+    Workers,
 };
 
 /// Records every problem of the section.
@@ -25,7 +26,9 @@ pub(super) fn data(checks: &mut Checks, data: &Data, batch_size: usize) {
         let expected = format!("`auto` or a divisor of batch.size ({batch_size})");
         checks.require(holds, "data.shuffle.streams", &expected, n);
     }
-    checks.at_least_one("data.shuffle.window_rows", data.shuffle.window_rows);
+    if let WindowRows::Count(n) = data.shuffle.window_rows {
+        checks.require(n >= 1, "data.shuffle.window_rows", "`auto` or at least 1", n);
+    }
     if let Workers::Count(n) = data.workers {
         checks.require(n >= 1, "data.workers", "`auto` or at least 1", n);
     }

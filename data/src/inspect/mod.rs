@@ -28,7 +28,7 @@ pub use unusable::Unusable;
 use crate::row::RawRow;
 use crate::sample::{self, usable_weight};
 use crate::{Cause, DataError, Picture, Preprocessor, Tokenizer, TrainSet};
-use configs::Columns;
+use configs::{Columns, Streams, WindowRows};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use rows::{Part, Rows};
 use serde::Serialize;
@@ -50,8 +50,9 @@ pub struct InspectOptions {
     pub rows: Option<u64>,
     /// Rows whose products, captions and slices are compared; `None` for all.
     pub text_rows: Option<u64>,
-    /// Consecutive rows that may meet in a batch: `data.shuffle.window_rows`.
-    pub window_rows: usize,
+    /// Consecutive rows that may meet in a batch: `data.shuffle.window_rows`, `auto` as for the
+    /// greatest number of streams.
+    pub window_rows: WindowRows,
     /// The column that slices are counted by; left out, `product_type` if there is one.
     pub slice: Option<String>,
     /// Counts tokens; without it, words are counted.
@@ -68,7 +69,7 @@ impl Default for InspectOptions {
             columns: Columns::default(),
             rows: Some(1_000),
             text_rows: Some(200_000),
-            window_rows: configs::Shuffle::default().window_rows,
+            window_rows: WindowRows::Auto,
             slice: None,
             tokenizer: None,
             picture: None,
@@ -149,7 +150,7 @@ fn look_at(rows: &Rows, options: &InspectOptions) -> Result<Inspection, DataErro
         slices,
         advice: vec![],
     };
-    found.advice = advice::advice(&found, options.window_rows as u64);
+    found.advice = advice::advice(&found, window_rows(&rows, options));
     Ok(found)
 }
 
@@ -251,6 +252,12 @@ fn side_by_side<T: Sync, U: Send>(items: &[T], work: impl Fn(&T) -> U + Sync) ->
     })
 }
 
+/// Rows of a shuffle window.
+fn window_rows(rows: &Rows, options: &InspectOptions) -> u64 {
+    let streams = Streams::Auto.number(usize::MAX.div_ceil(2));
+    options.window_rows.number(rows.shards.row_bytes(), streams).max(1) as u64
+}
+
 /// What rows have in common: products, captions, slices.
 fn compare(
     rows: &Rows,
@@ -259,7 +266,7 @@ fn compare(
     let mut products = duplicates::Counter::default();
     let mut captions = duplicates::Counter::default();
     let mut slices = slices::Counter::default();
-    let window = options.window_rows.max(1) as u64;
+    let window = window_rows(rows, options);
     for segment in rows.spread(options.text_rows.unwrap_or(u64::MAX), window) {
         let mut in_window = 0;
         rows.read(segment, Part::Texts, |row| {

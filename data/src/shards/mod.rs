@@ -1,5 +1,6 @@
 //! Shards: found, their footers read once and kept.
 
+mod checked;
 mod footer;
 mod memo;
 mod opened;
@@ -81,6 +82,12 @@ pub(crate) struct Shards {
 }
 
 impl Shards {
+    /// The mean size of a row's columns to read, encoded.
+    pub fn row_bytes(&self) -> u64 {
+        let bytes: u64 = self.groups.iter().map(|group| group.stored_bytes).sum();
+        bytes / self.num_rows.max(1)
+    }
+
     /// Finds the shards, reads every footer that `memo` does not have, and checks the columns of
     /// every shard. Shards that are not Parquet or lack a column are left out as long as their
     /// bytes are no more than `max_bad_fraction` of all.

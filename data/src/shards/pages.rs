@@ -5,16 +5,17 @@
 //! page header ──sizes──► parquet decompresses ──number of values──► parquet decodes
 //! ```
 
+use super::Opened;
+use super::checked::CheckedPages;
 use super::thrift::{Fault, walk};
-use super::{Opened, thrift};
 use crate::source::Handle;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReader, RowGroups, RowSelection, RowSelector,
 };
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
-use parquet::basic::Encoding;
-use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
+use parquet::basic::Type;
+use parquet::column::page::{PageIterator, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
@@ -80,7 +81,8 @@ impl RowGroups for GroupPages<'_> {
         let pages = SerializedPageReader::new(Arc::new(bytes), column, self.num_rows(), locations)?;
         let max_levels =
             [column.column_descr().max_rep_level(), column.column_descr().max_def_level()];
-        Ok(Box::new(Once(Some(CheckedPages { pages, max_levels, limits }))))
+        let byte_arrays = column.column_type() == Type::BYTE_ARRAY;
+        Ok(Box::new(Once(Some(CheckedPages { pages, max_levels, byte_arrays, limits }))))
     }
 
     fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
@@ -94,11 +96,11 @@ impl RowGroups for GroupPages<'_> {
 
 /// What a page of a column may state at most.
 #[derive(Clone, Copy, Debug)]
-struct Limits {
+pub(super) struct Limits {
     /// Decompressed bytes.
     bytes: u64,
     /// Values, nulls included.
-    values: u64,
+    pub values: u64,
 }
 
 impl Limits {
@@ -135,13 +137,13 @@ impl Limits {
     }
 }
 
-fn damaged(reason: &str) -> ParquetError {
+pub(super) fn damaged(reason: &str) -> ParquetError {
     ParquetError::General(reason.to_owned())
 }
 
 /// The bytes of a column of a row group.
 #[derive(Clone)]
-struct ColumnBytes {
+pub(super) struct ColumnBytes {
     handle: Handle,
     limits: Limits,
     /// Whether pages are read as the page index says, each with its header.
@@ -176,7 +178,7 @@ impl ChunkReader for ColumnBytes {
 }
 
 /// A page header, read once parquet asks for it.
-struct Header {
+pub(super) struct Header {
     column: ColumnBytes,
     start: u64,
     /// What is left of it.
@@ -225,96 +227,3 @@ impl Iterator for Once {
 }
 
 impl PageIterator for Once {}
-
-/// Parquet's pages, of which those that state more values within than outside are refused.
-struct CheckedPages {
-    pages: SerializedPageReader<ColumnBytes>,
-    /// The greatest repetition and definition levels.
-    max_levels: [i16; 2],
-    limits: Limits,
-}
-
-impl CheckedPages {
-    fn check(&self, page: &Page) -> Result<()> {
-        let too_many = |values: u64| values > self.limits.values;
-        let delta = |encoding: Encoding| {
-            let kinds = [
-                Encoding::DELTA_BINARY_PACKED,
-                Encoding::DELTA_BYTE_ARRAY,
-                Encoding::DELTA_LENGTH_BYTE_ARRAY,
-            ];
-            kinds.contains(&encoding)
-        };
-        let values = match page {
-            Page::DataPage { buf, encoding, .. } if delta(*encoding) => {
-                // Each kind of levels is preceded by its length.
-                let mut rest: &[u8] = buf;
-                for _ in self.max_levels.iter().filter(|level| **level > 0) {
-                    let (length, after) =
-                        rest.split_first_chunk().ok_or_else(|| damaged("a page ends early"))?;
-                    let length = u32::from_le_bytes(*length) as usize;
-                    rest = after.get(length..).ok_or_else(|| damaged("a page ends early"))?;
-                }
-                delta_values(rest)
-            }
-            Page::DataPageV2 {
-                buf, encoding, def_levels_byte_len, rep_levels_byte_len, ..
-            } if delta(*encoding) => {
-                let levels = *def_levels_byte_len as usize + *rep_levels_byte_len as usize;
-                delta_values(buf.get(levels..).unwrap_or_default())
-            }
-            _ => None,
-        };
-        match values {
-            Some(values) if too_many(values) => {
-                Err(damaged("a page holds more values than its column states"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// How many values a page in one of the delta encodings says that it holds; in its first part, for
-/// strings that share beginnings.
-fn delta_values(page: &[u8]) -> Option<u64> {
-    let mut at = page;
-    let mut number = || thrift::unsigned(&mut at);
-    let (_block, _miniblocks) = (number()?, number()?);
-    number()
-}
-
-impl Iterator for CheckedPages {
-    type Item = Result<Page>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.get_next_page().transpose()
-    }
-}
-
-impl PageReader for CheckedPages {
-    fn get_next_page(&mut self) -> Result<Option<Page>> {
-        let page = self.pages.get_next_page()?;
-        page.iter().try_for_each(|page| self.check(page))?;
-        Ok(page)
-    }
-
-    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
-        self.pages.peek_next_page()
-    }
-
-    fn skip_next_page(&mut self) -> Result<()> {
-        self.pages.skip_next_page()
-    }
-
-    fn supports_deferred_dictionary(&self) -> bool {
-        self.pages.supports_deferred_dictionary()
-    }
-
-    fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
-        self.pages.take_deferred_dictionary()
-    }
-
-    fn at_record_boundary(&mut self) -> Result<bool> {
-        self.pages.at_record_boundary()
-    }
-}

@@ -1,7 +1,7 @@
 //! What a small sample of the training data says before the first step.
 
 use crate::model_dir::ModelDir;
-use configs::{Duplicates as Counted, Positives, RunConfig};
+use configs::{Duplicates as Counted, Positives, RunConfig, WindowRows};
 use data::TrainSet;
 use data::inspect::{
     CaptionLengths, Duplicates, InspectOptions, Pictures, RowGroups, Slices, Unusable,
@@ -47,10 +47,12 @@ pub fn data_warnings(
 
 /// The findings about one source.
 fn source(cfg: &RunConfig, set: &TrainSet, source: usize, model: &ModelDir) -> Vec<String> {
+    let num_streams = cfg.data.shuffle.streams.number(cfg.batch.size);
+    let window_rows = set.window_rows(source, &cfg.data.shuffle, num_streams);
     let options = InspectOptions {
         rows: Some(ROWS),
-        text_rows: Some(WINDOWS.saturating_mul(cfg.data.shuffle.window_rows as u64)),
-        window_rows: cfg.data.shuffle.window_rows,
+        text_rows: Some(WINDOWS.saturating_mul(window_rows as u64)),
+        window_rows: WindowRows::Count(window_rows),
         tokenizer: Some(model.tokenizer.clone()),
         picture: Some(model.picture.clone()),
         decode: false,
@@ -67,11 +69,12 @@ fn source(cfg: &RunConfig, set: &TrainSet, source: usize, model: &ModelDir) -> V
     lines.extend(unusable(&found.unusable, cfg.data.max_bad_fraction));
     lines.extend(truncated(&found.captions));
     lines.extend(small(&found.pictures));
-    let together = together(&found.row_groups, found.rows, cfg);
+    let batch = (cfg.batch.size, num_streams, window_rows);
+    let together = together(&found.row_groups, found.rows, batch);
     let products = found.same_product.as_ref();
     lines.extend(products.and_then(|same| repeated(same, "product", together, cfg)));
     lines.extend(repeated(&found.same_caption, "caption", together, cfg));
-    lines.extend(one_sided(&found.row_groups, found.slices.as_ref(), found.rows, cfg));
+    lines.extend(one_sided(&found.row_groups, found.slices.as_ref(), found.rows, batch));
     lines
 }
 
@@ -129,10 +132,12 @@ fn small(found: &Pictures) -> Option<String> {
     })
 }
 
+/// Rows of a batch, streams, rows of a window.
+type Shuffled = (usize, usize, usize);
+
 /// The probability that two rows of a batch lie together in the files.
-fn together(found: &RowGroups, rows: u64, cfg: &RunConfig) -> f64 {
-    let (batch, shuffle) = (cfg.batch.size, cfg.data.shuffle);
-    found.together_in_batch(rows, batch, shuffle.streams.number(batch), shuffle.window_rows)
+fn together(found: &RowGroups, rows: u64, (batch, streams, window): Shuffled) -> f64 {
+    found.together_in_batch(rows, batch, streams, window)
 }
 
 fn repeated(found: &Duplicates, noun: &str, together: f64, cfg: &RunConfig) -> Option<String> {
@@ -166,11 +171,10 @@ fn one_sided(
     groups: &RowGroups,
     slices: Option<&Slices>,
     rows: u64,
-    cfg: &RunConfig,
+    shuffled: Shuffled,
 ) -> Option<String> {
-    let (batch, window) = (cfg.batch.size, cfg.data.shuffle.window_rows);
-    let streams = cfg.data.shuffle.streams.number(batch);
-    let (together, uniform) = (together(groups, rows, cfg), groups.together_if_uniform(rows));
+    let (batch, streams, window) = shuffled;
+    let (together, uniform) = (together(groups, rows, shuffled), groups.together_if_uniform(rows));
     let found = match slices {
         Some(Slices { column, equal_in_window, equal_elsewhere, .. }) => {
             // Rows of its kind that a row of a batch meets.
@@ -209,7 +213,7 @@ mod tests {
     fn config(more: &str) -> RunConfig {
         let yaml = format!(
             "name: a\nduration: {{steps: 10}}\nmodel: {{init: {{pretrained: m}}}}\n\
-             data: {{train: [t], shuffle: {{streams: 4, window_rows: 128}}}}\n\
+             data: {{train: [t]}}\n\
              batch: {{size: 256}}\noptim: {{lr: 1.0e-3}}\n{more}"
         );
         let dir = tempfile::tempdir().unwrap();
@@ -333,8 +337,8 @@ mod tests {
             }
         };
         // 4 windows of 128 rows: as many row groups of 10,000, but over 16 of 20 rows.
-        let cfg = config("");
-        let text = one_sided(&found(10_000), None, 1_000_000, &cfg).unwrap();
+        let batch = (256, 4, 128);
+        let text = one_sided(&found(10_000), None, 1_000_000, batch).unwrap();
         assert!(
             text.starts_with(
                 "a batch draws on about 4 row groups at a time, after a uniform shuffle it would \
@@ -342,9 +346,9 @@ mod tests {
             ),
             "{text}"
         );
-        assert_eq!(one_sided(&found(20), None, 1_000_000, &cfg), None);
+        assert_eq!(one_sided(&found(20), None, 1_000_000, batch), None);
         // One row group is all there is.
-        assert_eq!(one_sided(&found(1_000), None, 1_000, &cfg), None);
+        assert_eq!(one_sided(&found(1_000), None, 1_000, batch), None);
 
         let by = |equal_in_window| Slices {
             column: "product_type".into(),
@@ -355,9 +359,9 @@ mod tests {
             equal_in_window,
             equal_elsewhere: 0.02,
         };
-        assert_eq!(one_sided(&found(10_000), Some(&by(0.02)), 1_000_000, &cfg), None);
+        assert_eq!(one_sided(&found(10_000), Some(&by(0.02)), 1_000_000, batch), None);
         // 63 of 255 rows lie together, nearly all of them in one row group, all of one type.
-        let text = one_sided(&found(10_000), Some(&by(1.0)), 1_000_000, &cfg).unwrap();
+        let text = one_sided(&found(10_000), Some(&by(1.0)), 1_000_000, batch).unwrap();
         let said = "files are sorted by `product_type`: a row of a batch meets about 66.6 others that \
                     share it, after a uniform shuffle it would about 5.1; row groups";
         assert!(text.starts_with(said), "{text}");
