@@ -150,7 +150,7 @@ fn look_at(rows: &Rows, options: &InspectOptions) -> Result<Inspection, DataErro
         slices,
         advice: vec![],
     };
-    found.advice = advice::advice(&found, window_rows(&rows, options));
+    found.advice = advice::advice(&found, window_rows(rows, options));
     Ok(found)
 }
 
