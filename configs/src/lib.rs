@@ -22,6 +22,7 @@ pub use data::{
     Shuffle, Source, Template, TemplateError, Text, Train,
 };
 pub use error::{ConfigError, Issue};
+pub use fault::nearest;
 pub use load::{Checked, Unchecked};
 pub use model::{Freeze, FreezeTower, Init, Model, RandomInit};
 pub use outputs::{Checkpoint, Eval, Log};
