@@ -83,14 +83,14 @@ pub(crate) fn listed(names: &[&str]) -> String {
 
 /// `; did you mean ...?` for the nearest of `names`, or nothing where none is near.
 fn suggestion(word: &str, names: &[&str]) -> String {
+    nearest(word, names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default()
+}
+
+/// The one of `names` that a misspelt `word` most likely means; `None` where none is near.
+pub fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
     let limit = 1 + word.chars().count() / 3;
-    names
-        .iter()
-        .map(|n| (distance(word, n), n))
-        .filter(|(d, _)| *d <= limit)
-        .min_by_key(|(d, _)| *d)
-        .map(|(_, n)| format!("; did you mean `{n}`?"))
-        .unwrap_or_default()
+    let near = names.iter().map(|n| (distance(word, n), *n)).filter(|(d, _)| *d <= limit);
+    near.min_by_key(|(d, _)| *d).map(|(_, n)| n)
 }
 
 /// Edits between two words, where swapping two neighbours counts as one.

@@ -10,6 +10,7 @@ mod load;
 mod model;
 mod outputs;
 mod overrides;
+pub mod prepare;
 mod training;
 mod tree;
 mod validate;
@@ -21,7 +22,8 @@ pub use data::{
     Shuffle, Source, Template, TemplateError, Text, Train,
 };
 pub use error::{ConfigError, Issue};
-pub use load::RunConfig;
+pub use fault::nearest;
+pub use load::{Checked, Unchecked};
 pub use model::{Freeze, FreezeTower, Init, Model, RandomInit};
 pub use outputs::{Checkpoint, Eval, Log};
 pub use training::{
@@ -78,6 +80,25 @@ pub struct RawConfig {
     /// What is reported while training.
     #[serde(default)]
     pub log: Log,
+}
+
+/// A checked [`RawConfig`].
+pub type RunConfig = Checked<RawConfig>;
+
+impl Unchecked for RawConfig {
+    fn issues(&self) -> Vec<Issue> {
+        validate::issues(self)
+    }
+}
+
+impl RawConfig {
+    /// Checks values against their ranges and one another.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with every problem found.
+    pub fn validate(self) -> Result<RunConfig, ConfigError> {
+        Checked::new(self)
+    }
 }
 
 /// The JSON schema of a configuration file, for editors: every key with its description, type

@@ -1,41 +1,45 @@
-//! From a YAML file and overrides to a checked [`RunConfig`].
+//! From a YAML file and overrides to a [`Checked`] configuration.
 
 use crate::error::{ConfigError, Issue};
 use crate::fault::Fault;
+use crate::overrides;
 use crate::tree::{self, Kind, Node, Origin};
-use crate::{RawConfig, overrides, validate};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_saphyr::Location;
 use std::ops::Deref;
 use std::path::Path;
 
-/// A configuration whose values have been checked against one another. It has the sections of
-/// [`RawConfig`], read-only, and is made by [`RunConfig::load`], [`RunConfig::parse`] or
-/// [`RawConfig::validate`] alone.
+/// A configuration as its file states it: every key known and typed, nothing checked across keys.
+pub trait Unchecked: DeserializeOwned + Serialize {
+    /// Every problem among its values, in the order of its sections; empty if it can be used.
+    fn issues(&self) -> Vec<Issue>;
+}
+
+/// A configuration whose values have been checked against one another. It has the sections of `R`,
+/// read-only, and is made by [`Checked::load`], [`Checked::parse`] or [`Checked::new`] alone.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct RunConfig(RawConfig);
+pub struct Checked<R>(R);
 
-impl Deref for RunConfig {
-    type Target = RawConfig;
+impl<R> Deref for Checked<R> {
+    type Target = R;
 
-    fn deref(&self) -> &RawConfig {
+    fn deref(&self) -> &R {
         &self.0
     }
 }
 
-impl RawConfig {
+impl<R: Unchecked> Checked<R> {
     /// Checks values against their ranges and one another.
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] with every problem found.
-    pub fn validate(self) -> Result<RunConfig, ConfigError> {
-        let issues = validate::issues(&self);
-        if issues.is_empty() { Ok(RunConfig(self)) } else { Err(ConfigError::Invalid { issues }) }
+    pub fn new(raw: R) -> Result<Self, ConfigError> {
+        let issues = raw.issues();
+        if issues.is_empty() { Ok(Self(raw)) } else { Err(ConfigError::Invalid { issues }) }
     }
-}
 
-impl RunConfig {
     /// Reads the file at `path`, puts each of `overrides` (`a.b.c=value`, the later ones last) over
     /// it, and checks the outcome.
     ///
@@ -48,15 +52,15 @@ impl RunConfig {
         Self::parse(&text, &path.display().to_string(), overrides)
     }
 
-    /// As [`RunConfig::load`], from text; `name` stands for the file in messages.
+    /// As [`Checked::load`], from text; `name` stands for the file in messages.
     ///
     /// # Errors
-    /// As [`RunConfig::load`], save for reading the file.
+    /// As [`Checked::load`], save for reading the file.
     pub fn parse(text: &str, name: &str, overrides: &[String]) -> Result<Self, ConfigError> {
         let source = Source { text: text.trim_start_matches('\u{feff}'), name, overrides };
         let root = source.tree()?;
-        let raw = RawConfig::deserialize(&root).map_err(|fault| source.shape(&fault))?;
-        raw.validate().map_err(|error| match error {
+        let raw = R::deserialize(&root).map_err(|fault| source.shape(&fault))?;
+        Self::new(raw).map_err(|error| match error {
             ConfigError::Invalid { issues } => ConfigError::Invalid {
                 issues: issues.into_iter().map(|issue| source.placed(issue, &root)).collect(),
             },

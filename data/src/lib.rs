@@ -10,7 +10,8 @@ mod loader;
 mod mixture;
 #[doc(hidden)] // no part of the interface: examples/shuffle_quality studies it
 pub mod order;
-mod panics;
+#[doc(hidden)] // no part of the interface: prepare reads Parquet, too
+pub mod panics;
 mod picture;
 mod pipeline;
 mod pixels;
@@ -20,7 +21,7 @@ mod row;
 mod sample;
 mod scan;
 mod shards;
-mod source;
+pub mod source;
 mod stages;
 mod text;
 mod throughput;

@@ -11,7 +11,10 @@ thread_local! {
 }
 
 /// Runs `work`; a panic in it is not printed but returned as what it said.
-pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+///
+/// # Errors
+/// When `work` panics.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let print = panic::take_hook();

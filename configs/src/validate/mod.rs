@@ -1,6 +1,9 @@
 //! The checks across keys: every problem of a configuration at once, each naming its key.
 
 mod data;
+mod prepare;
+
+pub(crate) use prepare::issues as prepare_issues;
 
 use crate::error::Issue;
 use crate::{

@@ -76,6 +76,61 @@ pub enum PrepareError {
         /// The folder the other process writes into until it is done.
         partial: PathBuf,
     },
+    /// A file of the catalogue cannot be used.
+    #[error("catalogue `{}`: {reason}", path.display())]
+    Catalogue {
+        /// The file, URL or glob.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// A file of the catalogue lacks a column.
+    #[error("catalogue `{}`: no column `{column}` ({role}); there are {present}{hint}", path.display())]
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column that the configuration names.
+        column: String,
+        /// The key that names it.
+        role: &'static str,
+        /// The columns of the file.
+        present: String,
+        /// The nearest name, or what else may be the matter.
+        hint: String,
+    },
+    /// A column's type does not fit its role.
+    #[error(
+        "catalogue `{}`: column `{column}` ({role}): expected {expected}, found {found}",
+        path.display()
+    )]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The key that names it.
+        role: &'static str,
+        /// The types that fit.
+        expected: &'static str,
+        /// The type found.
+        found: String,
+    },
+    /// The picture's column is named for something else, too.
+    #[error(
+        "column `{column}` is named by {role} and by catalogue.columns.image: the picture's column can be nothing else"
+    )]
+    SharedColumn {
+        /// The column.
+        column: String,
+        /// The other key that names it.
+        role: &'static str,
+    },
+    /// A file or object store cannot be read.
+    #[error(transparent)]
+    Source(data::DataError),
+    /// Fetching cannot begin.
+    #[error("cannot set up the fetching of pictures: {0}")]
+    Fetch(String),
     /// A number in the specification makes no sample.
     #[error("sample {field} is {found}: expected {expected}")]
     Spec {

@@ -1,11 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+mod catalogue;
 mod error;
+mod fetch;
+pub mod grounding;
+mod reject;
 mod sample;
 mod shard;
 mod split;
 
+pub use catalogue::{Catalogue, FileStamp, ImageRef, Position, Product, Products};
 pub use error::PrepareError;
+pub use fetch::Fetcher;
+pub use reject::{Cause, Fault, Reject, RowRef};
 pub use sample::{SampleSpec, SampleSummary, write_sample};
 pub use shard::{
     BoxPx, CONTRACT_VERSION, Grounding, OptionalColumns, ShardFile, ShardOptions, ShardRow,

@@ -18,7 +18,7 @@ const MAX_AHEAD: u64 = 8;
 
 /// An open shard. Clones read the same.
 #[derive(Clone, Debug)]
-pub(crate) struct Handle(Arc<Inner>);
+pub struct Handle(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -77,6 +77,9 @@ impl Handle {
     }
 
     /// The bytes of `range`, which must lie in the object.
+    ///
+    /// # Errors
+    /// When the disk or the store fails.
     pub fn read(&self, range: Range<u64>) -> Result<Bytes, DataError> {
         if let Some(file) = &self.0.file {
             let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
@@ -194,6 +197,9 @@ impl Handle {
     }
 
     /// [`Handle::read`] for parquet: what went wrong is kept, for parquet's error has no room.
+    ///
+    /// # Errors
+    /// When the range lies outside, or the disk or the store fails.
     pub fn read_for_parquet(&self, start: u64, length: u64) -> ParquetResult<Bytes> {
         let end = start.checked_add(length).filter(|end| *end <= self.len());
         let Some(end) = end else {

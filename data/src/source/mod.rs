@@ -16,7 +16,7 @@ mod local;
 mod object;
 mod pattern;
 
-pub(crate) use blocks::Handle;
+pub use blocks::Handle;
 pub(crate) use disk_cache::DiskCache;
 pub use local::find_files;
-pub(crate) use object::{Access, Object, find};
+pub use object::{Access, Object, find};

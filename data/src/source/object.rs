@@ -15,7 +15,7 @@ use url::Url;
 
 /// A file or an object, as it was when it was found.
 #[derive(Clone, Debug)]
-pub(crate) struct Object {
+pub struct Object {
     /// Its path or URL, as messages name it.
     pub path: Arc<Path>,
     /// Its size in bytes.
@@ -36,9 +36,9 @@ pub(super) enum Place {
 
 /// What all readers of a data set share.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Access {
+pub struct Access {
     /// Where blocks of objects are kept, if anywhere.
-    pub cache: Option<Arc<DiskCache>>,
+    pub(crate) cache: Option<Arc<DiskCache>>,
     /// Set once nobody waits for the data any more.
     pub stop: Arc<AtomicBool>,
 }
@@ -77,6 +77,9 @@ impl Object {
     }
 
     /// The object that a relative path beside this one names.
+    ///
+    /// # Errors
+    /// When it cannot be asked for.
     pub fn sibling(&self, name: &str) -> Result<Option<Self>, DataError> {
         match &self.place {
             Place::File => {
@@ -100,7 +103,10 @@ pub(super) fn local_version(metadata: &std::fs::Metadata) -> (u64, String) {
 
 /// What `paths` name, sorted by path and each once: files, folders and globs as
 /// [`local::find_files`], and URLs of objects, of folders of object stores and with wildcards.
-pub(crate) fn find(paths: &[String]) -> Result<Vec<Object>, DataError> {
+///
+/// # Errors
+/// When one names nothing or cannot be asked for.
+pub fn find(paths: &[String]) -> Result<Vec<Object>, DataError> {
     let (remote, local): (Vec<&String>, Vec<&String>) =
         paths.iter().partition(|path| pattern::remote(path).is_some());
     let mut found = BTreeMap::new();
