@@ -10,6 +10,7 @@ mod load;
 mod model;
 mod outputs;
 mod overrides;
+pub mod prepare;
 mod training;
 mod tree;
 mod validate;

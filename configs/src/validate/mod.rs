@@ -1,6 +1,7 @@
 //! The checks across keys: every problem of a configuration at once, each naming its key.
 
 mod data;
+mod refine;
 
 use crate::error::Issue;
 use crate::{
