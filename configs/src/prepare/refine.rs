@@ -103,8 +103,8 @@ pub struct Endpoint {
     /// 5xx.
     #[serde(default = "max_retries")]
     pub max_retries: u32,
-    /// Seconds before the first repetition; doubled for each further one, up to 60. A server's
-    /// Retry-After counts where it is longer.
+    /// Seconds before the first repetition, of which half to all are waited; doubled for each
+    /// further one, up to 60. A server's Retry-After counts where it is longer.
     #[serde(default = "backoff_s")]
     pub backoff_s: f64,
 }

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
+mod refine;
 mod sample;
 mod shard;
 mod split;
 
 pub use error::PrepareError;
+pub use refine::{Agent, CaptionLimit, Crop, Listing, RefineError, Refined, Spent, Stop};
 pub use sample::{SampleSpec, SampleSummary, write_sample};
 pub use shard::{
     BoxPx, CONTRACT_VERSION, Grounding, OptionalColumns, ShardFile, ShardOptions, ShardRow,
