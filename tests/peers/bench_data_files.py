@@ -8,8 +8,8 @@ Captions are 8 to 40 tokens of words from CLIP's vocabulary, as long as product 
 
 `bench_data_files.py --out DIR --set large --pictures N` writes, unless they are there,
 
-  parquet/*.parquet   columns image (binary), captions (list of one string), product_id; row groups of 128 rows,
-                      otherwise as pyarrow writes by default; read by vlclip and by Hugging Face datasets
+  parquet/*.parquet   columns image (binary), captions (list of one string), product_id; by pyarrow, row groups of
+                      128 rows in pages of about a MiB; read by vlclip and by Hugging Face datasets
   tar/*.tar           N.jpg and N.txt, as img2dataset writes and open_clip reads
   mds/                columns image (bytes) and text (str), as MosaicML Streaming writes
 """
@@ -31,7 +31,10 @@ from PIL import Image, ImageDraw
 SHARDS = 16
 ROW_GROUP = 128
 CANVAS_PX = 1200
-SETS = {"large": {"sizes": [(800, 800), (800, 600), (600, 800)], "quality": 90}, "small": {"sizes": [(288, 288)], "quality": 95}}
+SETS = {
+    "large": {"sizes": [(800, 800), (800, 600), (600, 800)], "quality": 90, "page_rows": 8},
+    "small": {"sizes": [(288, 288)], "quality": 95, "page_rows": 32},
+}
 
 
 @cache
@@ -104,7 +107,12 @@ def write_shard(task):
         "image": pa.array([image for image, _ in samples], pa.binary()),
         "captions": [[caption] for _, caption in samples],
     })
-    pq.write_table(table, out / f"parquet/{shard:05}.parquet", row_group_size=ROW_GROUP)
+    # Pictures do not shrink further, and pages of about a MiB let a reader take few rows at a time: by itself
+    # pyarrow puts 1,024 rows into a page, whatever their size.
+    pq.write_table(
+        table, out / f"parquet/{shard:05}.parquet", row_group_size=ROW_GROUP, write_batch_size=SETS[kind]["page_rows"],
+        compression="none", use_dictionary=False, write_page_index=True,
+    )
     with tarfile.open(out / f"tar/{shard:05}.tar", "w") as tar:
         for number, (image, caption) in zip(numbers, samples):
             for suffix, data in [("jpg", image), ("txt", caption.encode())]:

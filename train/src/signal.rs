@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: finish the step, save, leave.
+//! SIGINT and SIGTERM: finish what is under way, save, leave.
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -16,12 +16,12 @@ pub const SAME_REQUEST: Duration = Duration::from_secs(1);
 pub struct StopSignal(Arc<AtomicBool>);
 
 impl StopSignal {
-    /// Starts listening. The first signal asks the run to save and leave, and is answered at once;
-    /// a second one, more than [`SAME_REQUEST`] later, ends the process.
+    /// Starts listening. The first signal asks the run to save and leave, and is answered at once
+    /// with `answer`; a second one, more than [`SAME_REQUEST`] later, ends the process.
     ///
     /// # Errors
     /// When the system refuses to install a handler.
-    pub fn listen() -> io::Result<Self> {
+    pub fn listen(answer: &'static str) -> io::Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&asked);
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
@@ -34,12 +34,15 @@ impl StopSignal {
                     None => first = Some(Instant::now()),
                 }
                 flag.store(true, Ordering::Relaxed);
-                let text =
-                    "stopping after this step with a checkpoint; a second signal leaves at once";
-                let _ = writeln!(io::stderr(), "{text}");
+                let _ = writeln!(io::stderr(), "{answer}; a second signal leaves at once");
             }
         })?;
         Ok(Self(asked))
+    }
+
+    /// Becomes true once a signal has come.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0
     }
 
     /// Whether a signal has come.

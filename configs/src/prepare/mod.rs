@@ -1,5 +1,6 @@
 //! The schema of `vlclip prepare`: one file per section.
 
+mod caption_template;
 mod catalogue;
 mod choices;
 mod duplicates;
@@ -8,13 +9,14 @@ mod grounding;
 mod output;
 mod refine;
 
+pub use caption_template::{CaptionTemplate, CaptionTemplateError, Field, Section, TextPiece};
 pub use catalogue::{Attributes, Catalogue, Format, ProductType, Roles};
 pub use choices::Paths;
 pub use duplicates::Duplicates;
 pub use fetch::Fetch;
 pub use grounding::{BoxColumns, BoxFormat, BoxUnits, GivenBox, Grounding, GroundingKind};
 pub use output::{Output, Splits};
-pub use refine::{Refine, RefineKind};
+pub use refine::{AgentRole, AgentRoles, Budget, Endpoint, Price, Refine, RefineKind, Sampling};
 
 use crate::error::Issue;
 use crate::{Checked, ConfigError, Unchecked, validate};

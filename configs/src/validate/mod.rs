@@ -2,6 +2,7 @@
 
 mod data;
 mod prepare;
+mod refine;
 
 pub(crate) use prepare::issues as prepare_issues;
 

@@ -12,6 +12,7 @@ pub(crate) fn issues(cfg: &RawPrepare) -> Vec<Issue> {
     let mut checks = Checks::default();
     catalogue(&mut checks, &cfg.catalogue);
     grounding(&mut checks, &cfg.grounding);
+    checks.0.extend(cfg.refine.issues());
     duplicates(&mut checks, cfg.duplicates);
     output(&mut checks, &cfg.output);
     checks.0

@@ -56,7 +56,7 @@ pub enum PrepareError {
     Tokenizer(String),
     /// The output folder exists and holds something else.
     #[error(
-        "`{}` already holds {found}, so the sample is not written there: \
+        "`{}` already holds {found}, so nothing is written there: \
          choose another --out, or delete the folder first", path.display()
     )]
     Occupied {
@@ -131,6 +131,72 @@ pub enum PrepareError {
     /// Fetching cannot begin.
     #[error("cannot set up the fetching of pictures: {0}")]
     Fetch(String),
+    /// The caption agent cannot start or go on.
+    #[error(transparent)]
+    Refine(#[from] crate::refine::RefineError),
+    /// The output holds what another run made, or is making.
+    #[error(
+        "`{}` holds the work of another run: {difference}; choose another output.dir, or delete it \
+         first", path.display()
+    )]
+    OtherRun {
+        /// The folder.
+        path: PathBuf,
+        /// The keys that differ, with both values.
+        difference: String,
+    },
+    /// Another process prepares the same shards.
+    #[error("another process is at work in `{}`: wait for it to end", path.display())]
+    Locked {
+        /// The folder of unfinished work.
+        path: PathBuf,
+    },
+    /// A file of unfinished or finished work is damaged.
+    #[error("`{}` is damaged ({reason}): delete its folder and start again", path.display())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// More products were rejected than allowed.
+    #[error(
+        "{rejected} of {products} products were rejected, more than output.max_reject_fraction \
+         ({most}) allows; the first ones:\n  {examples}"
+    )]
+    Rejects {
+        /// Rejected products.
+        rejected: u64,
+        /// Products looked at.
+        products: u64,
+        /// The share that is allowed.
+        most: f64,
+        /// Some of them, one to a line.
+        examples: String,
+    },
+    /// The catalogue has no product that can be used.
+    #[error("the catalogue has {products} products and none that can be used: nothing is written")]
+    NoProducts {
+        /// Products looked at.
+        products: u64,
+    },
+    /// The run was asked to end.
+    #[error("interrupted: {done} products are done and kept; the same command goes on from there")]
+    Interrupted {
+        /// Products done.
+        done: u64,
+    },
+    /// The contact sheet could not be drawn.
+    #[error("cannot draw the contact sheet `{}`: {reason}", path.display())]
+    Sheet {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A fault of this program.
+    #[error("{0}; this is a fault of vlclip, please report it")]
+    Internal(String),
     /// A number in the specification makes no sample.
     #[error("sample {field} is {found}: expected {expected}")]
     Spec {

@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod catalogue;
+mod duplicates;
 mod error;
 mod fetch;
 pub mod grounding;
+pub mod pipeline;
+pub mod refine;
 mod reject;
 mod sample;
 mod shard;
@@ -13,6 +16,7 @@ pub use catalogue::{Catalogue, FileStamp, ImageRef, Position, Product, Products}
 pub use error::PrepareError;
 pub use fetch::Fetcher;
 pub use reject::{Cause, Fault, Reject, RowRef};
+pub use refine::{Agent, CaptionLimit, Crop, Listing, RefineError, Refined, Spent, Stop};
 pub use sample::{SampleSpec, SampleSummary, write_sample};
 pub use shard::{
     BoxPx, CONTRACT_VERSION, Grounding, OptionalColumns, ShardFile, ShardOptions, ShardRow,

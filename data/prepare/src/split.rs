@@ -1,6 +1,7 @@
 //! Which split a product belongs to: a function of its identity alone, so that adding or removing
 //! other products never moves it.
 
+use configs::prepare::Splits;
 use serde::{Deserialize, Serialize};
 
 /// The part of a data set a product is used for.
@@ -19,12 +20,18 @@ impl Split {
     /// All splits, in the order they are listed everywhere.
     pub const ALL: [Split; 3] = [Split::Train, Split::Val, Split::Test];
 
-    /// The split of the product (or group of near-duplicate products) called `key`:
-    /// 80 % train, 10 % val, 10 % test.
-    pub fn of(key: &str) -> Split {
-        match stable_hash(key) % 10 {
-            0..8 => Split::Train,
-            8 => Split::Val,
+    /// The split of the product (or group of near-duplicate products) called `key`.
+    pub fn of(key: &str, shares: &Splits) -> Split {
+        Split::of_hash(stable_hash(key), shares)
+    }
+
+    /// The split of what has this hash.
+    pub(crate) fn of_hash(hash: u64, shares: &Splits) -> Split {
+        // 53 bits, as an f64 has.
+        let at = (hash >> 11) as f64 / (1_u64 << 53) as f64 * (shares.train + shares.val + shares.test);
+        match at {
+            at if at < shares.train => Split::Train,
+            at if at < shares.train + shares.val => Split::Val,
             _ => Split::Test,
         }
     }
@@ -41,7 +48,7 @@ impl Split {
 
 /// FNV-1a over the bytes, then MurmurHash3's finaliser so that the low digits are well mixed.
 /// Written here, not borrowed from `std`, because splits must never change with a toolchain.
-fn stable_hash(key: &str) -> u64 {
+pub(crate) fn stable_hash(key: &str) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in key.bytes() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
@@ -59,7 +66,7 @@ mod tests {
     fn shares_are_about_80_10_10() {
         let mut counts = [0usize; 3];
         for i in 0..20_000 {
-            counts[Split::of(&format!("sku-{i}")) as usize] += 1;
+            counts[Split::of(&format!("sku-{i}"), &Splits::default()) as usize] += 1;
         }
         assert!((15_800..16_200).contains(&counts[0]), "{counts:?}");
         assert!((1_850..2_150).contains(&counts[1]), "{counts:?}");
@@ -70,7 +77,12 @@ mod tests {
     fn the_hash_never_changes() {
         // Golden values: if they move, every data set already split would mix train with test.
         assert_eq!(stable_hash(""), 0xefd0_1f60_ba99_2926);
-        assert_eq!(Split::of("vlclip-000000"), Split::of("vlclip-000000"));
+        let splits = |shares| ["a", "b", "c", "d"].map(|key| Split::of(key, &shares));
+        let [train, val, test] = Split::ALL;
+        let only = |train, val, test| Splits { train, val, test };
+        assert_eq!(splits(only(1.0, 0.0, 0.0)), [train; 4]);
+        assert_eq!(splits(only(0.0, 1.0, 0.0)), [val; 4]);
+        assert_eq!(splits(only(0.0, 0.0, 1.0)), [test; 4]);
         assert_eq!(Split::ALL.map(Split::name), ["train", "val", "test"]);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::augment::Box;
 use super::resize::vertical_first;
-use super::scratch::room;
-use super::{Filter, PictureError};
+use super::scratch::{Scratch, room};
+use super::{Filter, Picture, PictureError};
 use fast_image_resize as fir;
 use fir::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fir::pixels::U8x3;
@@ -80,6 +80,29 @@ impl Filter {
     }
 }
 
+impl Picture {
+    /// A box of it (left, top, width, height), shrunk with a bicubic filter so that its shorter side
+    /// has `short_side` pixels, the longer one in proportion. A box no larger than that keeps its size.
+    ///
+    /// # Errors
+    /// A box that does not lie in the picture.
+    pub fn shrunk(&self, area: Box, short_side: usize) -> Result<Self, PictureError> {
+        let (_, _, width, height) = area;
+        let scale = (short_side as f64 / width.min(height).max(1) as f64).min(1.0);
+        let [width, height] =
+            [width, height].map(|side| ((side as f64 * scale).round() as usize).max(1));
+        let source = cropped(&self.pixels, (self.width, self.height), area)?;
+        let mut pixels = vec![0; width * height * 3];
+        let mut out =
+            TypedImage::from_buffer(side(width)?, side(height)?, &mut pixels).map_err(fault)?;
+        Scratch::with(|scratch| {
+            scratch.resizer.resize_typed(&source, &mut out, &options(Filter::Bicubic))
+        })
+        .map_err(fault)?;
+        Ok(Self { width, height, pixels })
+    }
+}
+
 fn options(filter: Filter) -> fir::ResizeOptions {
     fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter.fir()))
 }
@@ -113,6 +136,19 @@ mod tests {
         let mut rng = Rng::new(Purpose::Sample, &[seed]);
         let pixels = (0..width * height * 3).map(|_| rng.below(256) as u8).collect();
         Picture { width, height, pixels }
+    }
+
+    #[test]
+    fn boxes_are_shrunk_in_proportion_and_never_enlarged() {
+        let picture = noise(90, 60, 7);
+        let small = picture.shrunk((10, 5, 61, 40), 20).unwrap();
+        assert_eq!((small.width, small.height, small.pixels.len()), (31, 20, 31 * 20 * 3));
+        let exact = picture.crop(10, 5, 61, 40).resize(31, 20, Filter::Bicubic);
+        let worst = exact.pixels.iter().zip(&small.pixels).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(worst <= Some(40), "{worst:?}");
+        let same = picture.shrunk((10, 5, 61, 40), 99).unwrap();
+        assert_eq!(same, picture.crop(10, 5, 61, 40));
+        assert!(picture.shrunk((50, 5, 61, 40), 20).is_err());
     }
 
     #[test]

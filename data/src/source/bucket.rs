@@ -31,7 +31,7 @@ const AT_ONCE: usize = 4;
 /// One bucket, container or web server. Requests that fail by a server's or the network's fault
 /// are repeated with growing pauses, for up to three minutes.
 pub(crate) struct Bucket {
-    store: Arc<dyn ObjectStore>,
+    pub(super) store: Arc<dyn ObjectStore>,
     /// What a key is appended to for its URL.
     root: String,
     scheme: String,
@@ -180,7 +180,7 @@ impl Bucket {
     }
 
     /// Runs a request to its end, unless `stop` is set meanwhile.
-    fn wait<T: Send + 'static>(
+    pub(super) fn wait<T: Send + 'static>(
         &self,
         stop: Option<&AtomicBool>,
         request: impl Future<Output = T> + Send + 'static,
@@ -203,7 +203,7 @@ impl Bucket {
     }
 
     /// A server's refusal, said so that a user knows what to do.
-    fn fault(&self, key: &Key, error: &Error) -> DataError {
+    pub(super) fn fault(&self, key: &Key, error: &Error) -> DataError {
         let said = chain(error);
         let text = said.to_lowercase();
         let mentions = |words: &[&str]| words.iter().any(|word| text.contains(word));
@@ -249,7 +249,7 @@ pub(crate) fn folder_before_wildcards(key: &str) -> &str {
 }
 
 /// An error with its causes, each once, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -15,8 +15,10 @@ mod disk_cache;
 mod local;
 mod object;
 mod pattern;
+mod upload;
 
 pub use blocks::Handle;
 pub(crate) use disk_cache::DiskCache;
 pub use local::find_files;
 pub use object::{Access, Object, find};
+pub use upload::{check_bucket, read_object, upload};

@@ -13,6 +13,8 @@ use super::row::ShardRow;
 /// Which of the contract's optional columns a set of shards has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OptionalColumns {
+    /// `group`: what near-duplicates and variants have in common.
+    pub group: bool,
     /// `image_raw`: the picture before cropping.
     pub image_raw: bool,
     /// `attributes`: names and values.
@@ -28,7 +30,11 @@ pub struct OptionalColumns {
 /// `map_from_entries(attributes)` makes it a map.)
 pub fn shard_schema(optional: OptionalColumns) -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
-    let mut fields = vec![text("product_id"), Field::new("image", DataType::Binary, false)];
+    let mut fields = vec![text("product_id")];
+    if optional.group {
+        fields.push(text("group"));
+    }
+    fields.push(Field::new("image", DataType::Binary, false));
     if optional.image_raw {
         fields.push(Field::new("image_raw", DataType::Binary, false));
     }
@@ -79,6 +85,7 @@ pub(super) struct Columns {
     rows: usize,
     bytes: usize,
     product_id: StringBuilder,
+    group: StringBuilder,
     image: BinaryBuilder,
     image_raw: BinaryBuilder,
     captions: ListBuilder<StringBuilder>,
@@ -103,6 +110,7 @@ impl Columns {
             rows: 0,
             bytes: 0,
             product_id: StringBuilder::new(),
+            group: StringBuilder::new(),
             image: BinaryBuilder::new(),
             image_raw: BinaryBuilder::new(),
             captions: ListBuilder::new(StringBuilder::new()).with_field(caption_item()),
@@ -151,7 +159,8 @@ impl Columns {
         if !self.optional.attributes && !row.attributes.is_empty() {
             return unequal("attributes", false, true);
         }
-        unequal("image_raw", self.optional.image_raw, row.image_raw.is_some())
+        unequal("group", self.optional.group, row.group.is_some())
+            .or_else(|| unequal("image_raw", self.optional.image_raw, row.image_raw.is_some()))
             .or_else(|| unequal("weight", self.optional.weight, row.weight.is_some()))
     }
 
@@ -159,6 +168,9 @@ impl Columns {
         self.rows += 1;
         self.bytes += row.image.len() + row.image_raw.as_ref().map_or(0, Vec::len);
         self.product_id.append_value(&row.product_id);
+        if let Some(group) = &row.group {
+            self.group.append_value(group);
+        }
         self.image.append_value(&row.image);
         if let Some(picture) = &row.image_raw {
             self.image_raw.append_value(picture);
@@ -203,11 +215,15 @@ impl Columns {
     pub(super) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
         self.rows = 0;
         self.bytes = 0;
+        let group = self.group.finish();
         let image_raw = self.image_raw.finish();
         let attributes = self.attributes.finish();
         let weight = self.weight.finish();
-        let mut columns: Vec<ArrayRef> =
-            vec![Arc::new(self.product_id.finish()), Arc::new(self.image.finish())];
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(self.product_id.finish())];
+        if self.optional.group {
+            columns.push(Arc::new(group));
+        }
+        columns.push(Arc::new(self.image.finish()));
         if self.optional.image_raw {
             columns.push(Arc::new(image_raw));
         }

@@ -1,7 +1,10 @@
 //! One row of a shard: one training pair with the provenance of its crop and its caption.
 
+use serde::{Deserialize, Serialize};
+
 /// How the crop of a row was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Grounding {
     /// A detector found the product and the crop is its box.
     Grounded,
@@ -29,7 +32,7 @@ impl Grounding {
 }
 
 /// A box in pixels of the raw picture: `x0 <= x < x1`, `y0 <= y < y1`, origin at the top left.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BoxPx {
     /// Left edge.
     pub x0: f32,
@@ -46,6 +49,9 @@ pub struct BoxPx {
 pub struct ShardRow {
     /// Identity: rows with equal ids are never negatives of one another.
     pub product_id: String,
+    /// The group of near-duplicates and variants that it belongs to, by its first product; needed
+    /// exactly when the writer has that column.
+    pub group: Option<String>,
     /// Encoded JPEG, PNG or WebP: the grounded crop.
     pub image: Vec<u8>,
     /// The encoded picture before cropping; needed exactly when the writer has that column.

@@ -94,6 +94,19 @@ impl ShardWriter {
     /// # Errors
     /// When the folder cannot be made.
     pub fn create(folder: &Path, options: ShardOptions) -> Result<Self, PrepareError> {
+        Self::resume(folder, options, Vec::new())
+    }
+
+    /// As [`ShardWriter::create`], where `finished` files were written before, from the rows before
+    /// those that will be pushed, with the same options.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn resume(
+        folder: &Path,
+        options: ShardOptions,
+        finished: Vec<ShardFile>,
+    ) -> Result<Self, PrepareError> {
         std::fs::create_dir_all(folder).map_err(PrepareError::io("create", folder))?;
         let columns = Columns::new(options.optional);
         Ok(ShardWriter {
@@ -101,9 +114,14 @@ impl ShardWriter {
             options,
             columns,
             open: None,
-            finished: Vec::new(),
-            num_rows: 0,
+            num_rows: finished.iter().map(|file| file.rows).sum(),
+            finished,
         })
+    }
+
+    /// The files that are complete so far.
+    pub fn finished(&self) -> &[ShardFile] {
+        &self.finished
     }
 
     /// Adds one row. Memory stays below one row group.
