@@ -1,10 +1,14 @@
 //! Compiles the C half, and keeps where `make libjpeg` puts the library.
 
 fn main() {
-    for file in ["src/abi.h", "src/shim.c"] {
+    for file in ["src/abi.h", "src/shim.c", "src/encode.c"] {
         println!("cargo:rerun-if-changed={file}");
     }
-    cc::Build::new().file("src/shim.c").std("c11").warnings(true).compile("vlclip_jpeg");
+    cc::Build::new()
+        .files(["src/shim.c", "src/encode.c"])
+        .std("c11")
+        .warnings(true)
+        .compile("vlclip_jpeg");
     // dlopen, where the C library still has it apart.
     println!("cargo:rustc-link-lib=dl");
     println!("cargo:rerun-if-env-changed=LIBJPEG_TURBO");

@@ -1,13 +1,19 @@
-//! The functions of `shim.c`.
+//! The functions of `shim.c` and `encode.c`.
 
 use std::ffi::{c_char, c_int, c_uint};
 
-/// Room for a message; `MESSAGE_SIZE` of `shim.c`.
+/// Room for a message; `MESSAGE_SIZE` of both.
 pub(crate) const MESSAGE_SIZE: usize = 256;
 
 /// A loaded library's functions.
 #[repr(C)]
 pub(crate) struct RawLibrary {
+    private: [u8; 0],
+}
+
+/// A loaded library's functions for encoding.
+#[repr(C)]
+pub(crate) struct RawEncoding {
     private: [u8; 0],
 }
 
@@ -57,4 +63,19 @@ unsafe extern "C" {
     pub(crate) fn vlclip_jpeg_finish(decoder: *mut RawDecoder) -> c_int;
     pub(crate) fn vlclip_jpeg_message(decoder: *const RawDecoder) -> *const c_char;
     pub(crate) fn vlclip_jpeg_close(decoder: *mut RawDecoder);
+    pub(crate) fn vlclip_jpeg_load_encoding(
+        path: *const c_char,
+        message: *mut c_char,
+    ) -> *const RawEncoding;
+    pub(crate) fn vlclip_jpeg_encode(
+        encoding: *const RawEncoding,
+        rgb: *const u8,
+        stride: usize,
+        width: c_uint,
+        height: c_uint,
+        quality: c_int,
+        size: *mut usize,
+        message: *mut c_char,
+    ) -> *mut u8;
+    pub(crate) fn vlclip_jpeg_free(bytes: *mut u8);
 }

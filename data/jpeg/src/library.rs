@@ -1,6 +1,6 @@
 //! Finding and loading libjpeg-turbo, once.
 
-use crate::ffi::{self, MESSAGE_SIZE, RawLibrary};
+use crate::ffi::{self, MESSAGE_SIZE, RawEncoding, RawLibrary};
 use std::ffi::{CStr, CString, c_char};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -15,11 +15,13 @@ const SYSTEM: &str = "libjpeg.so.62";
 #[derive(Debug)]
 pub struct Library {
     raw: *const RawLibrary,
+    /// Why it cannot encode, where it cannot: what decodes is of use without.
+    encoding: Result<*const RawEncoding, String>,
     place: PathBuf,
 }
 
 // SAFETY: a table of functions, written before it is shared and never changed or freed; libjpeg has
-// no state beside that of each decoder.
+// no state beside that of each picture.
 unsafe impl Send for Library {}
 // SAFETY: as above.
 unsafe impl Sync for Library {}
@@ -58,6 +60,10 @@ impl Library {
         self.raw
     }
 
+    pub(crate) fn encoding(&self) -> Result<*const RawEncoding, String> {
+        self.encoding.clone()
+    }
+
     fn load(path: &Path) -> Result<Self, String> {
         let c_path = CString::new(path.as_os_str().as_encoded_bytes())
             .map_err(|_| "a NUL byte in the path".to_owned())?;
@@ -72,10 +78,14 @@ impl Library {
                 message.as_mut_ptr(),
             )
         };
-        match raw.is_null() {
-            true => Err(text(&message)),
-            false => Ok(Self { raw, place: text(&place).into() }),
+        if raw.is_null() {
+            return Err(text(&message));
         }
+        // SAFETY: as above.
+        let encoding =
+            unsafe { ffi::vlclip_jpeg_load_encoding(c_path.as_ptr(), message.as_mut_ptr()) };
+        let encoding = if encoding.is_null() { Err(text(&message)) } else { Ok(encoding) };
+        Ok(Self { raw, encoding, place: text(&place).into() })
     }
 }
 

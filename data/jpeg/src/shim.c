@@ -1,4 +1,4 @@
-/* libjpeg-turbo for Rust: finds its functions in a library that is loaded while the program runs, and
+/* Decoding with libjpeg-turbo for Rust: finds its functions in a library that is loaded while the program runs, and
  * turns its way of failing (a function that must not return) into return values. No jump crosses a
  * Rust frame: libjpeg calls only functions of this file, and every function that calls libjpeg has set
  * the mark that errors jump to. */
@@ -67,29 +67,31 @@ struct header {
 
 static _Noreturn void fail(struct decompress *jpeg, const char *message)
 {
-    struct decoder *decoder = jpeg->owner;
+    struct decoder *decoder = jpeg->common.owner;
     decoder->failed = 1;
     if (message)
         snprintf(decoder->message, MESSAGE_SIZE, "%s", message);
     longjmp(decoder->mark, 1);
 }
 
-static void on_error(struct decompress *jpeg)
+static void on_error(struct common *common)
 {
-    jpeg->errors->format_message(jpeg, ((struct decoder *)jpeg->owner)->message);
-    fail(jpeg, NULL);
+    struct decoder *decoder = common->owner;
+    common->errors->format_message(common, decoder->message);
+    fail(&decoder->jpeg, NULL);
 }
 
-static void on_message(struct decompress *jpeg, int level)
+static void on_message(struct common *common, int level)
 {
     if (level < 0)
-        jpeg->errors->num_warnings++;
+        common->errors->num_warnings++;
 }
 
-static void on_output(struct decompress *jpeg) { (void)jpeg; }
+static void on_output(struct common *common) { (void)common; }
 
-static void on_progress(struct decompress *jpeg)
+static void on_progress(struct common *common)
 {
+    struct decompress *jpeg = &((struct decoder *)common->owner)->jpeg;
     if (jpeg->scan_number > MAX_SCANS)
         fail(jpeg, "more than 100 scans");
 }
@@ -115,7 +117,7 @@ void vlclip_jpeg_close(struct decoder *decoder)
 {
     if (!decoder)
         return;
-    if (decoder->jpeg.memory) {
+    if (decoder->jpeg.common.memory) {
         if (!setjmp(decoder->mark))
             decoder->library->destroy(&decoder->jpeg);
     }
@@ -130,13 +132,13 @@ static int set_up(struct decoder *decoder)
     decoder->errors.error_exit = on_error;
     decoder->errors.emit_message = on_message;
     decoder->errors.output_message = on_output;
-    decoder->jpeg.errors = &decoder->errors;
-    decoder->jpeg.owner = decoder; /* creating keeps both */
+    decoder->jpeg.common.errors = &decoder->errors;
+    decoder->jpeg.common.owner = decoder; /* creating keeps both */
     if (setjmp(decoder->mark))
         return 0;
     library->create(&decoder->jpeg, ABI_VERSION, sizeof decoder->jpeg);
     decoder->progress.report = on_progress;
-    decoder->jpeg.progress = &decoder->progress;
+    decoder->jpeg.common.progress = &decoder->progress;
     return 1;
 }
 
