@@ -38,9 +38,9 @@ SHAPES = {
     # four stages, three used, five levels, odd sizes, even windows; weights in shards
     "shards": dict(
         backbone=dict(embed_dim=8, depths=[2, 1, 3, 1], num_heads=[2, 2, 4, 4], window_size=4, out_features=["stage2", "stage3", "stage4"]),
-        text=TINY_TEXT | dict(hidden_size=24, num_attention_heads=3), d_model=32, num_queries=20, encoder_layers=3, decoder_layers=2,
+        text=TINY_TEXT | dict(hidden_size=24, num_attention_heads=3), d_model=64, num_queries=20, encoder_layers=3, decoder_layers=2,
         encoder_ffn_dim=32, decoder_ffn_dim=32, encoder_attention_heads=2, decoder_attention_heads=8, num_feature_levels=5,
-        positional_embedding_temperature=10000, size=(75, 131), shard="60KB",
+        positional_embedding_temperature=10000, size=(75, 131), shard="300KB",
     ),
     # one level; weights in half precision
     "single": dict(
@@ -85,6 +85,9 @@ def randomise(model, seed):
         with torch.no_grad():
             if name.endswith(("sampling_offsets.bias", "relative_position_bias_table", "level_embed", "query_position_embeddings.weight")):
                 value.add_(normal(value, 0.5))
+            elif name.endswith("sampling_offsets.weight"):
+                # Offsets count in pixels of noise: large ones would magnify every rounding.
+                value.copy_(normal(value, 0.3 / math.sqrt(value[0].numel())))
             elif name.endswith(("vision_param", "text_param")):
                 value.copy_(0.5 + normal(value, 0.1))
             elif "embeddings.weight" in name and "patch" not in name:

@@ -14,7 +14,8 @@ are compared as sets.
 
   DIR/model/                  see grounding_model.py
   DIR/batches.json            a list of batches: pictures (numbers), phrases, box_threshold, text_threshold,
-                              detections per picture (box, score, phrase), smallest_gap of the f32 scores
+                              detections per picture (box, score, phrase), smallest_gap between chosen
+                              scores, own_rounding (of transformers, f32 beside f64)
   DIR/expected.safetensors    picture.P [H,W,3] u8; for each batch N
     N.pixel_values [B,3,h,w] f32, N.pixel_mask [B,h,w] i64, N.input_ids [B,T] i64
     N.logits [B,Q,256], N.boxes [B,Q,4]          f32
@@ -115,9 +116,15 @@ def main():
             expected[f"{n}.logits{suffix}"] = outputs.logits.contiguous()
             expected[f"{n}.boxes{suffix}"] = outputs.pred_boxes.contiguous()
             scores = outputs.enc_outputs_class.max(-1).values
-            best = scores.topk(min(model.config.num_queries + 1, scores.shape[1])).values
-            gaps = (best[:, :-1] - best[:, 1:])[:, -1 if args.alike else 0 :]
-            batch["smallest_gap"] = float(gaps.min())
+            best, places = scores.topk(min(model.config.num_queries + 1, scores.shape[1]))
+            gaps = best[:, :-1] - best[:, 1:]
+            # Places in padding are all alike: which of them is chosen changes nothing.
+            none = outputs.enc_outputs_coord_logits.isinf().any(-1).gather(1, places)
+            gaps = gaps.masked_fill(none[:, :-1] & none[:, 1:], float("inf"))
+            batch["smallest_gap"] = float(gaps[:, -1 if args.alike else 0 :].min().clamp(max=1e9))
+        if len(found) == 2:
+            of = {suffix: outputs.logits.double().nan_to_num(neginf=0) for suffix, outputs in found.items()}
+            batch["own_rounding"] = float((of[""] - of["64"]).abs().max())
         outputs = found.get("", found.get("64"))
         shares = outputs.logits.sigmoid()
         batch["box_threshold"] = between(shares.max(-1).values.flatten().numpy(), 0.5, 0.9)

@@ -96,10 +96,11 @@ fn outputs_agree(batch: &Batch, golden: &Golden, outputs: &Outputs, suffix: &str
         logits_differ(&outputs.logits, &batch.expected(golden, &format!("logits{suffix}")));
     let boxes = diff(&outputs.boxes, &batch.expected(golden, &format!("boxes{suffix}")));
     println!(
-        "batch {} f{}: logits {logits:e}, boxes {boxes:e}, smallest gap {:e}",
+        "batch {} f{}: logits {logits:e}, boxes {boxes:e}, smallest gap {:e}, own rounding {}",
         batch.n,
         if suffix.is_empty() { "32" } else { "64" },
-        batch.smallest_gap()
+        batch.smallest_gap(),
+        batch.json["own_rounding"],
     );
     assert!(logits < TOLERANCE && boxes < TOLERANCE, "batch {}: {logits:e} {boxes:e}", batch.n);
     (logits, boxes)
@@ -168,4 +169,59 @@ fn five_levels_of_odd_sizes_from_shards() {
 #[test]
 fn one_level_from_half_precision() {
     agrees_with_transformers("single");
+}
+
+/// Swin-T, BERT base, 900 queries, six layers each.
+const PUBLISHED: [&str; 5] = ["published-tiny", "--shortest", "320", "--batches", "2"];
+
+#[test]
+fn the_published_tiny_size() {
+    let case = Case::write(&[&PUBLISHED[..], &["--only", "f64"]].concat());
+    let detector = case.detector(Kind::Double);
+    for batch in &case.batches {
+        let inputs = detector.inputs(&batch.pictures, &batch.phrases()).unwrap();
+        inputs_are_equal(batch, &case.golden, &inputs);
+        let outputs = detector.run(&inputs).unwrap();
+        outputs_agree(batch, &case.golden, &outputs, "64");
+        let found = detector.choose(
+            &inputs,
+            &outputs,
+            batch.threshold("box_threshold"),
+            batch.threshold("text_threshold"),
+        );
+        choice_agrees(batch, &found.unwrap());
+    }
+}
+
+/// Queries in another order are the same queries where all start alike: each of ours has one of
+/// theirs.
+#[test]
+fn the_published_tiny_size_in_f32() {
+    let case = Case::write(&[&PUBLISHED[..], &["--only", "f32", "--alike"]].concat());
+    let detector = case.detector(Kind::Float);
+    for batch in &case.batches {
+        let inputs = detector.inputs(&batch.pictures, &batch.phrases()).unwrap();
+        inputs_are_equal(batch, &case.golden, &inputs);
+        let outputs = detector.run(&inputs).unwrap();
+        let of = |logits: Tensor, boxes: Tensor| {
+            let finite = logits.masked_fill(&logits.isfinite().logical_not(), 0.0);
+            Tensor::cat(&[finite, boxes], 2)
+        };
+        let ours = of(outputs.logits, outputs.boxes);
+        let theirs =
+            of(batch.expected(&case.golden, "logits"), batch.expected(&case.golden, "boxes"));
+        for i in 0..ours.size()[0] {
+            let (a, b) = (ours.get(i), theirs.get(i));
+            let pairs: Vec<i64> =
+                Vec::try_from(Tensor::cdist(&a, &b, 2.0, 0).argmin(1, false)).unwrap();
+            let mut seen = pairs.clone();
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen.len(), pairs.len(), "batch {}: not one to one", batch.n);
+            let error = diff(&a, &b.index_select(0, &Tensor::from_slice(&pairs)));
+            let moved = (0..).zip(&pairs).filter(|(i, pair)| i != *pair).count();
+            println!("batch {}: {error:e}, {moved} of {} queries elsewhere", batch.n, pairs.len());
+            assert!(error < TOLERANCE, "batch {}: {error:e}", batch.n);
+        }
+    }
 }
