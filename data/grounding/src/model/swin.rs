@@ -93,7 +93,8 @@ impl Swin {
     /// The feature map of a stage, if it is used.
     fn map(&self, stage: usize, x_bhwc: &Tensor) -> Option<Tensor> {
         let norm = self.norms.get(stage)?.as_ref()?;
-        Some(norm.forward(x_bhwc).permute([0, 3, 1, 2]))
+        // Colour by colour: the GroupNorm behind it loses digits on maps of any other order.
+        Some(norm.forward(x_bhwc).permute([0, 3, 1, 2]).contiguous())
     }
 }
 
