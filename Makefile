@@ -3,7 +3,7 @@
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: quickstart test lint bench bench-data bench-gpu libtorch libjpeg peers bench-peers triton tools
+.PHONY: quickstart test lint bench bench-data bench-grounding bench-gpu libtorch libjpeg peers bench-peers triton tools
 
 # The main job on the embedded synthetic sample, to a retrieval report.
 quickstart: libtorch libjpeg
@@ -35,7 +35,14 @@ bench-data: libtorch libjpeg peers bench-peers
 	cargo build --release --package data --example bench_loader
 	PYTHONPATH=.bench-peers:.peers:.libtorch $(PYTHON) tests/peers/bench_data.py $(ARGS)
 
-# The same on a GPU, in ARGS what tests/peers/bench_gpu.py takes.
+# The detector beside transformers on CPUs, at the published tiny size; nothing else may run. In ARGS what
+# tests/peers/bench_grounding.py takes.
+bench-grounding: libtorch peers
+	cargo build --release --package grounding --example bench_grounding
+	PYTHONPATH=.peers:.libtorch $(PYTHON) tests/peers/bench_grounding.py \
+	  $${CARGO_TARGET_DIR:-target}/release/examples/bench_grounding $(ARGS)
+
+# `make bench` on a GPU, in ARGS what tests/peers/bench_gpu.py takes.
 bench-gpu: libtorch libjpeg peers triton
 	cargo build --release --package train --example bench_step
 	tests/peers/bench_gpu.sh $(ARGS)

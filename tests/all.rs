@@ -7,6 +7,7 @@ mod bench;
 mod consumed;
 mod doctor;
 mod formats;
+mod ground;
 mod inspect;
 mod launch;
 mod micro_batches;

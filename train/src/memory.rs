@@ -214,7 +214,7 @@ fn fits_on_gpu(model: &Clip, work: &Workload, micro: usize) -> Result<bool> {
     native::empty_cache(device)?;
     match outcome {
         Ok(()) => Ok(true),
-        Err(error) if guard::is_out_of_memory(&error.to_string()) => Ok(false),
+        Err(error) if native::is_out_of_memory(&error.to_string()) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -9,13 +9,16 @@ const LACKING: char = '\u{fffd}';
 const MORE: char = '\u{2026}';
 
 /// A font at one size.
-pub(super) struct Lettering {
+pub struct Lettering {
     font: FontRef<'static>,
     scale: PxScale,
 }
 
 impl Lettering {
     /// Lines of `height_px` pixels.
+    ///
+    /// # Errors
+    /// When the font that comes with the program is damaged.
     pub fn new(height_px: f32) -> Result<Self, ab_glyph::InvalidFont> {
         let font = FontRef::try_from_slice(epaint_default_fonts::HACK_REGULAR)?;
         Ok(Self { font, scale: PxScale::from(height_px) })
@@ -24,6 +27,12 @@ impl Lettering {
     /// The distance from one line to the next.
     pub fn line_px(&self) -> u32 {
         self.scale.y.ceil() as u32 + 1
+    }
+
+    /// The width of a line.
+    pub fn width_px(&self, text: &str) -> u32 {
+        let font = self.font.as_scaled(self.scale);
+        text.chars().map(|c| font.h_advance(self.font.glyph_id(c))).sum::<f32>().ceil() as u32
     }
 
     /// The text as at most `most` lines of up to `width_px` pixels, broken between words where

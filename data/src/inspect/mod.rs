@@ -19,6 +19,7 @@ mod unusable;
 pub use captions::{CaptionLengths, Unit};
 pub use duplicates::Duplicates;
 pub use layout::{Column, RowGroups};
+pub use lettering::Lettering;
 pub use pictures::Pictures;
 pub use sheet::{Sheet, contact_sheet};
 pub use slices::Slices;

@@ -8,9 +8,11 @@ mod disk;
 mod error;
 mod ffi;
 mod group;
+mod guard;
 mod host;
 mod optim;
 mod process;
+mod product;
 mod recompute;
 mod rng;
 
@@ -23,11 +25,13 @@ pub use cuda::{
 pub use disk::free_disk;
 pub use error::NativeError;
 pub use group::{ProcessGroup, Reducer, Store};
+pub use guard::{guarded, is_out_of_memory, or_panic};
 pub use host::{HostBytes, HostPart, host_parts};
 pub use optim::{
     AdamWStep, OnDevice, ScaleUpdate, copy, fused_adamw, global_norm, scale, update_scale,
 };
 pub use process::{cpu_time, die_with_parent, exit_now, kill, kill_group};
+pub use product::matrix_product;
 pub use recompute::recompute;
 pub use rng::{rng_state, set_rng_state};
 

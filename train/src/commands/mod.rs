@@ -4,6 +4,7 @@ mod bench;
 mod config;
 mod doctor;
 mod eval;
+mod ground;
 mod inspect;
 mod launch;
 mod sample;
@@ -39,6 +40,8 @@ pub enum Command {
     Inspect(inspect::Args),
     /// Measure retrieval of a model over held-out products.
     Eval(eval::Args),
+    /// Find what a phrase names in a picture, and draw it.
+    Ground(ground::Args),
     /// Measure a part of training by itself.
     Bench(bench::Args),
     /// Show, check or describe configurations.
@@ -58,6 +61,7 @@ impl Command {
             Self::Verify(args) => verify::run(&args),
             Self::Inspect(args) => inspect::run(&args),
             Self::Eval(args) => eval::run(&args),
+            Self::Ground(args) => ground::run(&args),
             Self::Bench(args) => bench::run(&args),
             Self::Config(args) => config::run(&args),
             Self::Doctor(args) => doctor::run(&args),

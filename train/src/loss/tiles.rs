@@ -2,7 +2,6 @@
 
 use super::rows::Rows;
 use super::{LossGrad, Pair, Ranks};
-use crate::model::matrix_product;
 use native::NativeError;
 use std::ops::Range;
 use tch::{Kind, Tensor};
@@ -100,7 +99,7 @@ impl<'a> Features<'a> {
                 let rows = Span { start: self.rows.own.start + own.start, len: own.len };
                 for columns in spans(self.rows.len, self.tile) {
                     let columns_cD = columns.of(&self.all[1 - side]);
-                    let mut logits_rc = matrix_product(&scaled_rD, &columns_cD, None);
+                    let mut logits_rc = native::matrix_product(&scaled_rD, &columns_cD, None);
                     self.rows.mask(&mut logits_rc, rows, columns);
                     visit(&Tile { side, own, rows, columns, both }, logits_rc);
                 }
@@ -159,12 +158,12 @@ impl Sums<'_> {
         let (features, other) = (self.features, 1 - tile.side);
         let columns_cD = tile.columns.of(&features.all[other]);
         let mut sum_rD = tile.own.of(&self.sums_BD[tile.side]);
-        sum_rD += matrix_product(factors_rc, &columns_cD.transpose(0, 1), None);
+        sum_rD += native::matrix_product(factors_rc, &columns_cD.transpose(0, 1), None);
         if tile.both {
             let rows_rD = tile.own.of(features.own[tile.side]);
             let mut sum_cD = tile.columns.of(&self.sums_BD[other]);
             let factors_cr = factors_rc.transpose(0, 1);
-            sum_cD += matrix_product(&factors_cr, &rows_rD.transpose(0, 1), None);
+            sum_cD += native::matrix_product(&factors_cr, &rows_rD.transpose(0, 1), None);
         }
     }
 

@@ -7,7 +7,6 @@ mod spec;
 mod towers;
 mod weights;
 
-pub(crate) use blocks::matrix_product;
 pub use spec::{Activation, BlocksSpec, ClipSpec, SpecError};
 pub use weights::{Param, Source, Weights, WeightsError};
 

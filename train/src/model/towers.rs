@@ -1,6 +1,6 @@
 //! The two towers: pictures to vectors, token ids to vectors.
 
-use super::blocks::{Encoder, LayerNorm, matrix_product};
+use super::blocks::{Encoder, LayerNorm};
 use super::spec::{Activation, TextSpec, VisionSpec};
 use super::weights::{Draw, Weights};
 use tch::{Kind, Tensor};
@@ -77,7 +77,7 @@ impl VisionTower {
             }
         };
         let patches_bpd =
-            matrix_product(&patches_bpx, &self.patch_embedding.view([width, -1]), None);
+            native::matrix_product(&patches_bpx, &self.patch_embedding.view([width, -1]), None);
         let class_b1d = self
             .class_embedding
             .to_kind(patches_bpd.kind())

@@ -1,0 +1,46 @@
+//! Seconds that the detector takes, for `tests/peers/bench_grounding.py`, which has the peer do the same in turns.
+//!
+//! `bench_grounding MODEL THREADS WIDTHxHEIGHT:FILE...` with files of RGB bytes. For each line of
+//! standard input, a phrase, it searches all pictures for it in one batch and prints one JSON object:
+//! the seconds from pixels to boxes, those of the model alone, and the best score.
+
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops")]
+
+use grounding::{Detector, RgbPicture};
+use std::path::Path;
+use std::time::Instant;
+use tch::{Device, Kind};
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let [_, model, threads, pictures @ ..] = args.as_slice() else {
+        panic!("usage: bench_grounding MODEL THREADS WIDTHxHEIGHT:FILE...")
+    };
+    tch::set_num_threads(threads.parse().unwrap());
+    let detector = Detector::load(Path::new(model), Device::Cpu, Kind::Float).unwrap();
+    let pictures: Vec<RgbPicture> = pictures
+        .iter()
+        .map(|picture| {
+            let (size, path) = picture.split_once(':').unwrap();
+            let (width, height) = size.split_once('x').unwrap();
+            let (width, height) = (width.parse().unwrap(), height.parse().unwrap());
+            RgbPicture { width, height, pixels: std::fs::read(path).unwrap() }
+        })
+        .collect();
+    for phrase in std::io::stdin().lines() {
+        let phrase = phrase.unwrap();
+        let phrases = vec![phrase.as_str(); pictures.len()];
+        let start = Instant::now();
+        let inputs = detector.inputs(&pictures, &phrases).unwrap();
+        let before = start.elapsed();
+        let outputs = detector.run(&inputs).unwrap();
+        let model = start.elapsed() - before;
+        let found = detector.choose(&inputs, &outputs, 0.0, 0.25).unwrap();
+        println!(
+            r#"{{"seconds": {}, "model": {}, "best": {}}}"#,
+            start.elapsed().as_secs_f64(),
+            model.as_secs_f64(),
+            found[0][0].score
+        );
+    }
+}
