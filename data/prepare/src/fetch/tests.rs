@@ -21,8 +21,6 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
 struct Server {
     port: u16,
     log: Arc<Mutex<Vec<String>>>,
-    at_once: Arc<AtomicUsize>,
-    most_at_once: Arc<AtomicUsize>,
 }
 
 type Handler = dyn Fn(&str, usize, &mut TcpStream) + Send + Sync;
@@ -31,20 +29,13 @@ impl Server {
     fn start(handler: impl Fn(&str, usize, &mut TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let server = Self {
-            port,
-            log: Arc::default(),
-            at_once: Arc::default(),
-            most_at_once: Arc::default(),
-        };
+        let server = Self { port, log: Arc::default() };
         let handler: Arc<Handler> = Arc::new(handler);
-        let (log, at_once) = (server.log.clone(), server.at_once.clone());
-        let most = server.most_at_once.clone();
+        let log = server.log.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { return };
                 let (handler, log) = (handler.clone(), log.clone());
-                let (at_once, most) = (at_once.clone(), most.clone());
                 thread::spawn(move || {
                     let Some(path) = requested(&mut stream) else { return };
                     let before = {
@@ -52,9 +43,7 @@ impl Server {
                         log.push(path.clone());
                         log.iter().filter(|earlier| **earlier == path).count() - 1
                     };
-                    most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     handler(&path, before, &mut stream);
-                    at_once.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
@@ -297,8 +286,13 @@ fn pauses_that_a_server_asks_for_are_kept_by_all_requests_to_it() {
 
 #[test]
 fn a_host_gets_so_many_requests_at_a_time_and_no_more() {
-    let server = Server::start(|_, _, stream| {
-        thread::sleep(Duration::from_millis(50));
+    let (at_once, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let seen = most.clone();
+    let server = Server::start(move |_, _, stream| {
+        seen.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        thread::sleep(Duration::from_millis(100));
+        // Before the answer, which lets the next request come.
+        at_once.fetch_sub(1, Ordering::SeqCst);
         picture(stream);
     });
     let fetcher = Fetcher::new(&Fetch { per_host: 3, ..config() }, None).unwrap();
@@ -313,7 +307,7 @@ fn a_host_gets_so_many_requests_at_a_time_and_no_more() {
     for task in tasks {
         assert_eq!(runtime.block_on(task).unwrap().unwrap(), PNG);
     }
-    assert_eq!(server.most_at_once.load(Ordering::SeqCst), 3);
+    assert_eq!(most.load(Ordering::SeqCst), 3);
 }
 
 #[test]
