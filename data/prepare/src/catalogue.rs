@@ -208,3 +208,6 @@ impl Iterator for Products {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,3 +109,6 @@ fn shown(url: &Url) -> Url {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests;

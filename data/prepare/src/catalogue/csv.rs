@@ -18,7 +18,7 @@ use crate::{Cause, Fault, PrepareError};
 
 /// Rows of a CSV or TSV file.
 pub(super) struct CsvRows {
-    window: Window,
+    pub(super) window: Window,
     delimiter: u8,
     quotes: bool,
     fields: Fields,

@@ -26,7 +26,11 @@ impl Base {
     pub(super) fn new(image_root: Option<&str>, file: &Path) -> Self {
         match image_root {
             Some(root) => match web(root) {
-                Some(url) => Self::Web(url),
+                Some(url) if url.path().ends_with('/') => Self::Web(url),
+                Some(mut url) => {
+                    url.set_path(&format!("{}/", url.path()));
+                    Self::Web(url)
+                }
                 None => Self::Folder(root.into()),
             },
             None => {

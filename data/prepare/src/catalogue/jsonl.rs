@@ -12,11 +12,11 @@ use super::window::{MAX_ROW, Window};
 use crate::{Cause, Fault, PrepareError};
 
 /// Lines that are looked at for the keys that objects have.
-const LOOKED_AT: usize = 100;
+const LOOKED_AT: usize = 1000;
 
 /// Rows of a JSON lines file.
 pub(super) struct JsonRows {
-    window: Window,
+    pub(super) window: Window,
 }
 
 impl JsonRows {

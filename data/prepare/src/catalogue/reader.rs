@@ -95,6 +95,15 @@ impl Reader {
         Ok(row)
     }
 
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        match &self.rows {
+            Rows::Csv(rows) => rows.window.held_bytes(),
+            Rows::Jsonl(rows) => rows.window.held_bytes(),
+            Rows::Parquet(_) => 0,
+        }
+    }
+
     /// The share of `file` that has been read, in [0, 1].
     pub(super) fn fraction(&self, file: &CatalogueFile) -> f64 {
         let (done, all) = match &self.rows {

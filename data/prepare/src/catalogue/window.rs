@@ -28,6 +28,11 @@ impl Window {
         &self.buffer[self.start..]
     }
 
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Reads on; false at the end of the file.
     pub(super) fn more(&mut self) -> io::Result<bool> {
         if self.ended {

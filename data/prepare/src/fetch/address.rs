@@ -47,7 +47,7 @@ fn private_v4(address: Ipv4Addr) -> Option<&'static str> {
         // Clouds hand out credentials at 169.254.169.254.
         [169, 254, ..] => Some("a link-local address"),
         [100, 64..=127, ..] => Some("a private address"), // shared by a provider's customers
-        [0, ..] | [192, 0, 0, _] | [240.., ..] => Some("a reserved address"),
+        [0, ..] | [192, 0, 0, _] | [240..=255, ..] => Some("a reserved address"),
         [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => Some("a reserved address"),
         [198, 18..=19, ..] => Some("a reserved address"),
         [224..=239, ..] => Some("a multicast address"),
@@ -71,7 +71,7 @@ fn private_v6(address: Ipv6Addr) -> Option<&'static str> {
         (0x2001, 0, ..) | (0x2001, 0xdb8, ..) => Some("a reserved address"), // Teredo, examples
         (0xfe80..=0xfebf, ..) => Some("a link-local address"),
         (0xfc00..=0xfdff, ..) | (0xfec0..=0xfeff, ..) => Some("a private address"),
-        (0xff00.., ..) => Some("a multicast address"),
+        (0xff00..=0xffff, ..) => Some("a multicast address"),
         _ => None,
     }
 }

@@ -19,11 +19,14 @@ use crate::{Cause, Fault, PrepareError};
 /// A client that fetches pictures.
 pub(super) struct Web {
     client: Client,
-    hosts: Hosts,
+    pub(super) hosts: Hosts,
     timeout: Duration,
     max_bytes: u64,
     max_redirects: usize,
     allow_private: bool,
+    /// An address that a test's server may have.
+    #[cfg(test)]
+    pub(super) excepted: Option<String>,
 }
 
 /// What a server sent.
@@ -61,6 +64,8 @@ impl Web {
             max_bytes,
             max_redirects: config.max_redirects,
             allow_private: config.allow_private,
+            #[cfg(test)]
+            excepted: None,
         })
     }
 
@@ -79,7 +84,7 @@ impl Web {
     }
 
     async fn hop(&self, url: &Url) -> Result<Hop, Failure> {
-        if !self.allow_private {
+        if !self.may_be_private(url) {
             address::check(url).map_err(|refused| refused_for_good(&refused))?;
         }
         let name = &url[url::Position::BeforeHost..url::Position::AfterPort];
@@ -95,6 +100,15 @@ impl Web {
             host.rest((*pause).min(LONGEST_PAUSE));
         }
         hop
+    }
+
+    fn may_be_private(&self, url: &Url) -> bool {
+        #[cfg(test)]
+        if url.host_str() == self.excepted.as_deref() {
+            return true;
+        }
+        let _ = url;
+        self.allow_private
     }
 
     async fn ask(&self, url: &Url) -> Result<Hop, Failure> {
