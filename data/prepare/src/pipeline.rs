@@ -26,6 +26,7 @@ mod work;
 pub use index::{Index, Tally};
 pub use progress::Progress;
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -353,7 +354,14 @@ pub fn sha256_of(files: &[PathBuf]) -> Result<String, PrepareError> {
     let mut hash = Sha256::new();
     for path in files {
         let mut file = std::fs::File::open(path).map_err(PrepareError::io("open", path))?;
-        std::io::copy(&mut file, &mut hash).map_err(PrepareError::io("read", path))?;
+        let mut part = vec![0; 1 << 20];
+        loop {
+            let read = file.read(&mut part).map_err(PrepareError::io("read", path))?;
+            if read == 0 {
+                break;
+            }
+            hash.update(&part[..read]);
+        }
     }
     Ok(hex(&hash.finalize()))
 }

@@ -1,6 +1,6 @@
 //! Files written to object stores.
 
-use super::bucket::{Bucket, chain};
+use super::bucket::Bucket;
 use crate::DataError;
 use bytes::Bytes;
 use object_store::path::Path as Key;

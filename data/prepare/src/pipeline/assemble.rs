@@ -1,12 +1,12 @@
 //! From the journal to shards: groups, splits, a shuffled order, files.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use configs::prepare::PrepareConfig;
 
 use super::entry::RowMeta;
-use super::journal::{JournalReader, Place};
+use super::journal::Place;
 use crate::duplicates::groups;
 use crate::split::stable_hash;
 use crate::Split;
@@ -20,15 +20,16 @@ struct Listed {
     /// Of its own group's name.
     key: u64,
     phash: Option<u64>,
-    /// Index of the group that the catalogue gives.
-    given: Option<u32>,
+    /// The group that the catalogue gives.
+    given: Option<Arc<str>>,
 }
 
 /// All rows of a run, in the catalogue's order.
 #[derive(Default)]
 pub(super) struct Listing {
     rows: Vec<Listed>,
-    given: HashMap<String, u32>,
+    /// Each group once.
+    given: HashSet<Arc<str>>,
 }
 
 /// One row where it goes.
@@ -57,8 +58,14 @@ pub(super) fn group_name(meta: &RowMeta) -> &str {
 impl Listing {
     /// Adds the next row.
     pub fn add(&mut self, meta: &RowMeta, place: Place) {
-        let next = u32::try_from(self.given.len()).unwrap_or(u32::MAX);
-        let given = meta.group.as_ref().map(|group| *self.given.entry(group.clone()).or_insert(next));
+        let given = meta.group.as_deref().map(|group| match self.given.get(group) {
+            Some(known) => known.clone(),
+            None => {
+                let new: Arc<str> = group.into();
+                self.given.insert(new.clone());
+                new
+            }
+        });
         self.rows.push(Listed {
             place,
             shuffle: stable_hash(&format!("order\n{}", meta.product_id)),
@@ -76,7 +83,7 @@ impl Listing {
     /// Joins rows into groups, and sends each group to a split.
     pub fn plan(&self, cfg: &PrepareConfig) -> Plan {
         let hashes: Vec<Option<u64>> = self.rows.iter().map(|row| row.phash).collect();
-        let given: Vec<Option<u32>> = self.rows.iter().map(|row| row.given).collect();
+        let given: Vec<Option<Arc<str>>> = self.rows.iter().map(|row| row.given.clone()).collect();
         let firsts = groups(&hashes, &given, cfg.duplicates.max_distance);
         let mut sizes = vec![0_u64; self.rows.len()];
         firsts.iter().for_each(|&first| sizes[first as usize] += 1);

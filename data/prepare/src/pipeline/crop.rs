@@ -44,11 +44,11 @@ impl CropStyle {
         let (width, height) = (area.width(), area.height());
         let shrinks = self.short_side.is_some_and(|side| side < width.min(height));
         let hash = |pixels: &[u8], stride, width, height| {
-            self.hashed.then(|| phash(pixels, stride, width, height))
+            self.hashed.then(|| phash(pixels, stride, width, height)).transpose()
         };
         let stride = picture.width * 3;
         if area.is_whole(picture.width, picture.height) && !shrinks {
-            let phash = hash(&picture.pixels, stride, width, height);
+            let phash = hash(&picture.pixels, stride, width, height).map_err(|error| fault(&error))?;
             return Ok(Crop { bytes: bytes.clone(), kept: true, phash });
         }
         let (jpeg, phash) = if shrinks {
@@ -65,6 +65,7 @@ impl CropStyle {
             (jpeg, hash(from, stride, width, height))
         };
         let bytes = jpeg.map_err(|error| fault(&error))?.into();
+        let phash = phash.map_err(|error| fault(&error))?;
         Ok(Crop { bytes, kept: false, phash })
     }
 }

@@ -213,11 +213,8 @@ impl Journal {
         }
         let head = Head { kind, lengths, crc: crc.finalize() };
         let place = Place { at: self.at, lengths, crc: head.crc };
-        let parts = [head.to_bytes().as_slice(), &meta, crop, raw];
-        let mut out = &mut self.out;
-        for part in parts {
-            out.write_all(part).map_err(PrepareError::io("write", &self.path))?;
-            out = &mut self.out;
+        for part in [&head.to_bytes()[..], &meta, crop, raw] {
+            self.out.write_all(part).map_err(PrepareError::io("write", &self.path))?;
         }
         self.at += head.size();
         Ok(place)

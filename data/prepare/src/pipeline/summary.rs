@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use super::Outcome;
 use crate::Split;
+use crate::refine::Spent;
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,7 +39,7 @@ impl fmt::Display for Outcome {
         f.write_str(&table)?;
         let files: usize = self.index.splits.values().map(Vec::len).sum();
         write!(f, "  {files} shards, {:.1} MB", self.index.bytes() as f64 / 1e6)?;
-        if !self.spent.is_nothing() {
+        if self.spent != Spent::default() {
             write!(f, "\n  {}", self.spent)?;
         }
         if self.damaged_answers > 0 {

@@ -12,7 +12,7 @@ use configs::prepare::{Endpoint, Refine, Sampling};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -48,8 +48,6 @@ struct Shared {
     ledger: Ledger,
     pace: Pace,
     places: Arc<Semaphore>,
-    /// Whether the server ever gave an answer.
-    answered: AtomicBool,
 }
 
 impl Caller {
@@ -66,7 +64,6 @@ impl Caller {
             ledger: Ledger::new(refine.budget, refine.prices.clone()),
             pace: Pace::new(endpoint.requests_per_minute, endpoint.tokens_per_minute),
             places: Arc::new(Semaphore::new(endpoint.concurrency)),
-            answered: AtomicBool::new(false),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -122,7 +119,7 @@ impl Caller {
                 Err(Failed::Passing(passing)) => passing,
             };
             if tries > self.max_retries {
-                if foreign && !self.shared.answered.load(Ordering::Relaxed) {
+                if foreign && !self.shared.server.answered.load(Ordering::Relaxed) {
                     let url = self.shared.server.shown();
                     return Err(self.halt(RefineError::Unreachable { url, tries, why }.into()));
                 }
@@ -157,7 +154,7 @@ impl Caller {
             let tokens = answer.as_ref().map_or(0, |a| a.input_tokens + a.output_tokens);
             shared.pace.settle(passed, tokens);
             let answer = answer?;
-            shared.answered.store(true, Ordering::Relaxed);
+            shared.server.answered.store(true, Ordering::Relaxed);
             shared.ledger.paid(&model, answer.input_tokens, answer.output_tokens);
             let keep = tokio::task::spawn_blocking(move || {
                 shared.cache.put(&key, &answer)?;

@@ -9,6 +9,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AF
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 use url::Url;
 
@@ -25,6 +26,8 @@ pub(super) struct Server {
     client: Client,
     url: Url,
     key: ApiKey,
+    /// Whether a call was ever answered as it should be.
+    pub(super) answered: AtomicBool,
 }
 
 /// A call that failed in a way that may pass.
@@ -68,7 +71,7 @@ impl Server {
             client = client.no_proxy();
         }
         let client = client.build().map_err(|error| RefineError::Client(chain(&error)))?;
-        Ok(Self { client, url, key })
+        Ok(Self { client, url, key, answered: AtomicBool::new(false) })
     }
 
     /// The address that calls go to, for cache keys.
@@ -130,6 +133,14 @@ impl Server {
                  models of refine.roles, and refine.endpoint.url (it mostly ends in /v1)"
             ))
         };
+        let unproven = !self.answered.load(Ordering::Relaxed);
+        let parameter = code.is_some_and(|code| {
+            ["unsupported_parameter", "unsupported_value", "unknown_parameter"].contains(&code)
+        });
+        let wrong_request = "it does not take the request as it is; check refine.sampling (null \
+                             leaves a field out)";
+        let names_model =
+            ["'", "`", "\""].iter().any(|quote| said.contains(&[*quote, model, *quote].concat()));
         match status {
             401 => stop(self.key.advice()),
             403 => stop(format!(
@@ -165,6 +176,10 @@ impl Server {
                 }
                 passing(format!("HTTP {status}{said}"), after, false)
             }
+            400 | 422 if parameter => stop(wrong_request.into()),
+            // Before anything was answered it is the request's form that is refused.
+            400 | 422 if unproven && names_model => unknown_model(),
+            422 if unproven => stop(wrong_request.into()),
             // What is left concerns this question: too long, a picture that is not taken, a policy.
             _ => Failed::For(Trouble::Product(format!("the server answered HTTP {status}{said}"))),
         }

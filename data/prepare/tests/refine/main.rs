@@ -6,6 +6,7 @@
 mod answers;
 mod keys;
 mod limits;
+mod real;
 mod rerun;
 mod rounds;
 mod server;

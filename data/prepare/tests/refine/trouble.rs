@@ -151,6 +151,21 @@ async fn what_will_never_work_stops_at_once() {
          or altogether; it wants an API key and none was sent; put the key into an environment \
          variable and name that in refine.endpoint.api_key_env"
     );
+    let sampling = "it does not take the request as it is; check refine.sampling (null leaves a \
+                    field out)";
+    let unsupported = "{\"error\": {\"message\": \"Unsupported parameter: 'max_tokens'\", \
+                       \"code\": \"unsupported_parameter\"}}";
+    assert_eq!(
+        stopping(http(400, unsupported), 1).await,
+        format!(
+            "URL/chat/completions answered HTTP 400 (Unsupported parameter: 'max_tokens'): \
+             {sampling}"
+        )
+    );
+    assert_eq!(
+        stopping(http(422, "{\"detail\": [\"no such thing\"]}"), 1).await,
+        format!("URL/chat/completions answered HTTP 422 ([\"no such thing\"]): {sampling}")
+    );
     let quota = "{\"error\": {\"message\": \"quota\", \"code\": \"insufficient_quota\"}}";
     assert_eq!(
         stopping(http(429, quota), 1).await,
