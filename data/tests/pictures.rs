@@ -70,6 +70,7 @@ fn pictures_equal_pillows_and_transformers() {
 
     check_decoding(dir, list("decode"));
     check_colours(dir, list("colour"));
+    check_encoding(dir, list("encode"));
     check_fast_decoding(dir, list("fast"));
 }
 
@@ -125,6 +126,24 @@ fn check_colours(dir: &Path, cases: &[Value]) {
         }
         assert_eq!(worst(&pixels, &read(dir, case, "expected")), 0, "{}", case["changes"]);
     }
+}
+
+/// JPEG files are Pillow's, byte by byte: the peers bring the libjpeg-turbo of `make libjpeg`.
+fn check_encoding(dir: &Path, cases: &[Value]) {
+    assert!(cases.len() >= 70);
+    let mut wrong = Vec::new();
+    for case in cases {
+        let whole = read(dir, case, "file");
+        let stride = number(case, "whole_width") * 3;
+        let first = number(case, "top") * stride + number(case, "left") * 3;
+        let quality = u8::try_from(number(case, "quality")).unwrap();
+        let size = (number(case, "width"), number(case, "height"));
+        let file = data::encode_jpeg(&whole[first..], stride, size.0, size.1, quality).unwrap();
+        if file != read(dir, case, "expected") {
+            wrong.push(case.to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} differ: {wrong:#?}", wrong.len(), cases.len());
 }
 
 /// Scaled decoding changes a training picture of 224 px by no more than `data/README.md` says.

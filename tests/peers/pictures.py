@@ -3,11 +3,12 @@
 What is compared, and why: retrieval figures move when evaluation resizes pictures otherwise than the
 program the model came from. So resizing must equal Pillow's bit for bit (its filters, rounding and order of
 passes), the whole transform `CLIPImageProcessorPil`'s or open_clip's, and decoding Pillow's `convert("RGB")`
-after `exif_transpose`, for every kind of file. Colours change as torchvision changes PIL pictures.
+after `exif_transpose`, for every kind of file; JPEG is written as Pillow's `save(quality=...)` writes it.
+Colours change as torchvision changes PIL pictures.
 
 `pictures.py --same DIR DIR ...` prints `same` per pair when CLIPImageProcessor does the same by both configs.
 
-Writes files and pictures.json: {resize, preprocess, decode, colour}, each a list of cases; pixels lie beside
+Writes files and pictures.json: {resize, preprocess, decode, colour, encode}, each a list of cases; pixels lie beside
 in .rgb files, rows of RGB bytes. Of large pictures a sha256 stands for the pixels.
 """
 
@@ -217,6 +218,22 @@ def others(rng, draw):
         yield f"exif{orientation}.webp", encode(rgb, "WEBP", lossless=True, exif=exif(orientation))
 
 
+def encode_cases(rng, draw, out):
+    """Pixels as JPEG of every quality class, whole and as a crop of a larger picture."""
+    sizes = [(1, 1), (1, 9), (7, 1), (8, 8), (15, 17), (61, 47), (288, 288), (640, 333)]
+    for index, (width, height) in enumerate(sizes):
+        kind = natural if index % 2 == 0 else lambda *size: Image.fromarray(noise(*size))
+        left, top, right, bottom = (draw.randint(0, 20) for _ in range(4))
+        whole = kind(rng, left + width + right, top + height + bottom)
+        (out / f"encode{index}.rgb").write_bytes(whole.tobytes())
+        crop = whole.crop((left, top, left + width, top + height))
+        for quality in (1, 10, 24, 49, 50, 75, 90, 95, 100):
+            name = f"encode{index}-{quality}.jpg"
+            (out / name).write_bytes(encode(crop, "JPEG", quality=quality))
+            yield {"file": f"encode{index}.rgb", "expected": name, "quality": quality, "whole_width": whole.width,
+                   "left": left, "top": top, "width": width, "height": height}
+
+
 def same(ours, theirs):
     """Whether CLIPImageProcessor does the same with both folders' preprocessor_config.json."""
     from transformers import CLIPImageProcessor
@@ -279,6 +296,8 @@ def main():
 
     cases["preprocess"] += open_clip_cases(rng, draw, out)
     cases["colour"] = list(colour_cases(rng, draw, out))
+    # Of its own draws, so that the other cases stay as they are.
+    cases["encode"] = list(encode_cases(np.random.default_rng(1), random.Random(1), out))
 
     # Through decoding and the evaluation transform, file by file.
     clip = CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size=64)

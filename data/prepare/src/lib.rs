@@ -13,10 +13,11 @@ mod shard;
 mod split;
 
 pub use catalogue::{Catalogue, FileStamp, ImageRef, Position, Product, Products};
+pub use duplicates::{groups, phash};
 pub use error::PrepareError;
 pub use fetch::Fetcher;
-pub use reject::{Cause, Fault, Reject, RowRef};
 pub use refine::{Agent, CaptionLimit, Crop, Listing, RefineError, Refined, Spent, Stop};
+pub use reject::{Cause, Fault, Reject, RowRef};
 pub use sample::{SampleSpec, SampleSummary, write_sample};
 pub use shard::{
     BoxPx, CONTRACT_VERSION, Grounding, OptionalColumns, ShardFile, ShardOptions, ShardRow,

@@ -258,7 +258,8 @@ impl Run<'_> {
             async move {
                 let (block, next, read) = block?;
                 let task = tokio::spawn(stages.run(block));
-                let entries = task.await.map_err(|error| PrepareError::Internal(error.to_string()))?;
+                let entries =
+                    task.await.map_err(|error| PrepareError::Internal(error.to_string()))?;
                 Ok::<_, PrepareError>((entries?, next, read))
             }
         });

@@ -1,4 +1,4 @@
-//! The synthetic catalogue of the quick start, written as training shards.
+//! The synthetic catalogue of the quick start.
 //!
 //! Every product and its picture are a function of (seed, product number); workers draw products
 //! in turn and one writer stores them in order, so the files are the same for any number of
@@ -8,6 +8,7 @@ mod bpe;
 mod canvas;
 mod captions;
 mod draw;
+mod file;
 mod folder;
 mod lexicon;
 mod product;
@@ -17,7 +18,6 @@ mod scene;
 mod surface;
 mod tokenizer;
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -25,17 +25,19 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{OptionalColumns, PrepareError, ShardFile, ShardOptions, ShardRow, ShardWriter, Split};
+use crate::{PrepareError, Split};
+use configs::prepare::Splits;
+use file::CatalogueFile;
 use folder::Start;
 use product::Catalogue;
+use row::CatalogueRow;
 
 /// Raised whenever the same specification would give other files than before.
-const GENERATOR_VERSION: u32 = 1;
+const GENERATOR_VERSION: u32 = 2;
 /// Products drawn at a time by one worker.
 const CHUNK: u64 = 16;
-/// Small row groups and files, so that even this small set shuffles well.
-const ROW_GROUP_ROWS: usize = 64;
-const FILE_BYTES: u64 = 16 << 20;
+/// The file of products.
+const CATALOGUE: &str = "catalogue.parquet";
 
 /// What determines a sample: equal specifications give byte-identical files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,27 +66,16 @@ pub struct SampleSummary {
     pub spec: SampleSpec,
     /// Number of token ids of `tokenizer.json`; the last two are the start and end tokens.
     pub vocab_size: usize,
-    /// The shards of each split.
-    pub splits: BTreeMap<Split, Vec<ShardFile>>,
+    /// Size of the catalogue in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the catalogue, in lower-case hexadecimal.
+    pub sha256: String,
     /// Whether this call wrote it (false: it was there already, complete and the same).
     #[serde(skip)]
     pub written: bool,
 }
 
-impl SampleSummary {
-    /// Number of products in `split`.
-    pub fn rows(&self, split: Split) -> u64 {
-        self.splits.get(&split).into_iter().flatten().map(|file| file.rows).sum()
-    }
-
-    /// Size of all shards in bytes.
-    pub fn bytes(&self) -> u64 {
-        self.splits.values().flatten().map(|file| file.bytes).sum()
-    }
-}
-
-/// Writes the sample catalogue to `out`: `train/`, `val/` and `test/` with Parquet shards,
-/// `tokenizer.json`, `README.md` and `sample.json`. `progress` is told (products done, products in
+/// Writes the sample to `out`: `catalogue.parquet`, `tokenizer.json`, `README.md` and `sample.json`. `progress` is told (products done, products in
 /// all) now and then, on the calling thread.
 ///
 /// Does nothing when `out` holds the same sample already. An interrupted call leaves no `out`
@@ -120,7 +111,7 @@ fn write_with_threads(
         Start::Fresh(partial) => partial,
     };
     let mut store = Store::create(partial.path(), spec)?;
-    draw_all(spec, num_threads, |row| store.push(&row), &mut progress)?;
+    draw_all(spec, num_threads, |row| store.push(row), &mut progress)?;
     let summary = store.finish(partial.path(), spec)?;
     partial.publish(out, &summary)?;
     Ok(summary)
@@ -130,14 +121,14 @@ fn write_with_threads(
 fn draw_all(
     spec: &SampleSpec,
     num_threads: usize,
-    mut take: impl FnMut(ShardRow) -> Result<(), PrepareError>,
+    mut take: impl FnMut(CatalogueRow) -> Result<(), PrepareError>,
     progress: &mut impl FnMut(u64, u64),
 ) -> Result<(), PrepareError> {
     let catalogue = &Catalogue::new(spec.seed);
     thread::scope(|scope| {
         // Worker w draws chunks w, w + n, w + 2n ...; at most two wait in its channel, which
         // bounds memory, and taking them in turn restores the order.
-        let workers: Vec<Receiver<Result<Vec<ShardRow>, PrepareError>>> = (0..num_threads)
+        let workers: Vec<Receiver<Result<Vec<CatalogueRow>, PrepareError>>> = (0..num_threads)
             .map(|worker| {
                 let (to_writer, rows) = sync_channel(2);
                 scope.spawn(move || {
@@ -168,57 +159,48 @@ fn draw_all(
     })
 }
 
-/// The three splits being written, and the words of the training texts.
+/// The catalogue being written, and the words of its texts.
 struct Store {
-    writers: BTreeMap<Split, ShardWriter>,
+    catalogue: CatalogueFile,
     words: tokenizer::WordCounter,
 }
 
 impl Store {
     fn create(folder: &Path, spec: &SampleSpec) -> Result<Store, PrepareError> {
-        let options = ShardOptions {
-            optional: OptionalColumns { image_raw: true, attributes: true, weight: false },
-            row_group_rows: ROW_GROUP_ROWS,
-            file_bytes: FILE_BYTES,
-            metadata: vec![
-                ("vlclip.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-                ("vlclip.sample.generator".to_owned(), GENERATOR_VERSION.to_string()),
-                ("vlclip.sample.products".to_owned(), spec.products.to_string()),
-                ("vlclip.sample.seed".to_owned(), spec.seed.to_string()),
-            ],
-            ..ShardOptions::default()
-        };
-        let mut writers = BTreeMap::new();
-        for split in Split::ALL {
-            let writer = ShardWriter::create(&folder.join(split.name()), options.clone())?;
-            writers.insert(split, writer);
-        }
-        Ok(Store { writers, words: tokenizer::WordCounter::new()? })
+        let metadata = vec![
+            ("vlclip.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            ("vlclip.sample.generator".to_owned(), GENERATOR_VERSION.to_string()),
+            ("vlclip.sample.products".to_owned(), spec.products.to_string()),
+            ("vlclip.sample.seed".to_owned(), spec.seed.to_string()),
+        ];
+        let catalogue = CatalogueFile::create(&folder.join(CATALOGUE), metadata)?;
+        Ok(Store { catalogue, words: tokenizer::WordCounter::new()? })
     }
 
-    fn push(&mut self, row: &ShardRow) -> Result<(), PrepareError> {
-        let split = Split::of(&row.product_id);
-        if split == Split::Train {
-            self.words.add(&row.caption_raw)?;
-            for text in &row.captions {
+    fn push(&mut self, row: CatalogueRow) -> Result<(), PrepareError> {
+        // What is trained on by default.
+        if Split::of(&row.product_id, &Splits::default()) == Split::Train {
+            self.words.add(&row.title)?;
+            for text in &row.variants {
                 self.words.add(text)?;
             }
         }
-        self.writers.get_mut(&split).map_or(Ok(()), |writer| writer.push(row))
+        self.catalogue.push(row)
     }
 
     fn finish(self, folder: &Path, spec: &SampleSpec) -> Result<SampleSummary, PrepareError> {
-        let mut splits = BTreeMap::new();
-        for (split, writer) in self.writers {
-            splits.insert(split, writer.finish()?);
-        }
+        self.catalogue.finish()?;
+        let path = folder.join(CATALOGUE);
+        let bytes = std::fs::metadata(&path).map_err(PrepareError::io("look at", &path))?.len();
+        let sha256 = crate::pipeline::sha256_of(&[path])?;
         let tokenizer = self.words.learn()?;
         tokenizer::save(&tokenizer, &folder.join("tokenizer.json"))?;
         Ok(SampleSummary {
             generator: GENERATOR_VERSION,
             spec: spec.clone(),
             vocab_size: tokenizer.get_vocab_size(true),
-            splits,
+            bytes,
+            sha256,
             written: true,
         })
     }

@@ -28,7 +28,8 @@ impl Split {
     /// The split of what has this hash.
     pub(crate) fn of_hash(hash: u64, shares: &Splits) -> Split {
         // 53 bits, as an f64 has.
-        let at = (hash >> 11) as f64 / (1_u64 << 53) as f64 * (shares.train + shares.val + shares.test);
+        let at =
+            (hash >> 11) as f64 / (1_u64 << 53) as f64 * (shares.train + shares.val + shares.test);
         match at {
             at if at < shares.train => Split::Train,
             at if at < shares.train + shares.val => Split::Val,

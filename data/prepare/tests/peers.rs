@@ -1,13 +1,13 @@
-//! The sample as other people's libraries see it: pyarrow, DuckDB, Polars, Hugging Face datasets
-//! and transformers open what `write_sample` wrote.
+//! What other people's libraries make of ours: pyarrow, DuckDB, Polars, Hugging Face datasets and
+//! transformers open what `write_sample` wrote; imagehash computes the same perceptual hashes.
 
 use std::path::Path;
 use std::process::Command;
 
 use prepare::{SampleSpec, write_sample};
 
-#[test]
-fn python_libraries_open_the_sample() {
+/// Runs a script of `tests/peers` with the Python peers, and returns what it prints.
+fn python(script: &str, args: &[&Path]) -> String {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let peers = root.join(".peers");
     assert!(
@@ -15,17 +15,48 @@ fn python_libraries_open_the_sample() {
         "no {}: run `make test`, which installs the Python peers",
         peers.display()
     );
-    let home = tempfile::tempdir().unwrap();
-    let out = home.path().join("sample");
-    write_sample(&out, &SampleSpec { products: 240, seed: 5 }, |_, _| {}).unwrap();
-    let checked = Command::new(std::env::var("PYTHON").unwrap_or_else(|_| "python3".into()))
-        .arg(root.join("tests/peers/check_sample.py"))
-        .arg(&out)
+    let ran = Command::new(std::env::var("PYTHON").unwrap_or_else(|_| "python3".into()))
+        .arg(root.join("tests/peers").join(script))
+        .args(args)
         .env("PYTHONPATH", format!("{}:{}", peers.display(), root.join(".libtorch").display()))
         .env("HF_HUB_OFFLINE", "1")
         .output()
         .expect("python3 must be on the PATH: run `make test`, which checks for it");
     let (stdout, stderr) =
-        (String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
-    assert!(checked.status.success() && stdout.trim_end().ends_with("ok"), "{stdout}\n{stderr}");
+        (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(
+        ran.status.success(),
+        "{script} failed (run `make test`, which installs the Python peers):\n{stdout}\n{stderr}"
+    );
+    stdout.into_owned()
+}
+
+#[test]
+fn python_libraries_open_the_sample() {
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("sample");
+    write_sample(&out, &SampleSpec { products: 240, seed: 5 }, |_, _| {}).unwrap();
+    let printed = python("check_sample.py", &[&out]);
+    assert!(printed.trim_end().ends_with("ok"), "{printed}");
+}
+
+#[test]
+fn hashes_are_those_of_imagehash() {
+    let out = tempfile::tempdir().unwrap();
+    python("phashes.py", &[Path::new("--out"), out.path()]);
+    let json = std::fs::read(out.path().join("phashes.json")).unwrap();
+    let cases: Vec<serde_json::Value> = serde_json::from_slice(&json).unwrap();
+    assert!(cases.len() >= 300);
+    let mut distances = [0; 65];
+    for case in &cases {
+        let side = |name: &str| case[name].as_u64().unwrap() as usize;
+        let pixels = std::fs::read(out.path().join(case["file"].as_str().unwrap())).unwrap();
+        let hash = prepare::phash(&pixels, side("width") * 3, side("width"), side("height"));
+        let expected = u64::from_str_radix(case["hash"].as_str().unwrap(), 16).unwrap();
+        let distance = (hash.unwrap() ^ expected).count_ones();
+        assert!(distance <= 2, "{case}: {distance} bits");
+        distances[distance as usize] += 1;
+    }
+    println!("{} of {} hashes equal", distances[0], cases.len());
+    assert!(distances[0] * 100 >= cases.len() * 95, "{distances:?}");
 }

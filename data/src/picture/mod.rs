@@ -1,9 +1,10 @@
-//! Pictures: decoding, Pillow's resizing, and the transforms of evaluation and training.
+//! Pictures: decoding, encoding, Pillow's resizing, and the transforms of evaluation and training.
 
 mod augment;
 mod colour;
 mod config_file;
 mod decode;
+mod encode;
 mod jpeg_file;
 mod preprocess;
 mod raster;
@@ -16,6 +17,8 @@ mod turn;
 
 pub use colour::Colour;
 pub use decode::{MAX_PIXELS, jpeg_decoder, jpeg_is_exact};
+pub use encode::encode_jpeg;
+pub use jpeg::Area;
 pub use preprocess::{Crop, Preprocessor, Resize};
 pub use resize::Filter;
 
@@ -69,4 +72,7 @@ pub enum PictureError {
     /// A picture that cannot be resized.
     #[error("cannot resize: {0}")]
     Resize(String),
+    /// Pixels that cannot be written as JPEG.
+    #[error("cannot encode as JPEG: {0}")]
+    Encode(String),
 }

@@ -7,9 +7,9 @@ use configs::prepare::PrepareConfig;
 
 use super::entry::RowMeta;
 use super::journal::Place;
+use crate::Split;
 use crate::duplicates::groups;
 use crate::split::stable_hash;
-use crate::Split;
 
 /// A row's place in the journal, and what its place in the shards follows from.
 struct Listed {

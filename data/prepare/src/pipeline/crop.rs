@@ -12,8 +12,6 @@ use crate::{Cause, Fault};
 pub(super) struct Crop {
     /// JPEG, or the picture's own bytes.
     pub bytes: Bytes,
-    /// Whether they are the picture's own, of which nothing was cut or shrunk.
-    pub kept: bool,
     /// 64 bits that are nearly the same for pictures that are nearly the same.
     pub phash: Option<u64>,
 }
@@ -48,8 +46,9 @@ impl CropStyle {
         };
         let stride = picture.width * 3;
         if area.is_whole(picture.width, picture.height) && !shrinks {
-            let phash = hash(&picture.pixels, stride, width, height).map_err(|error| fault(&error))?;
-            return Ok(Crop { bytes: bytes.clone(), kept: true, phash });
+            let phash =
+                hash(&picture.pixels, stride, width, height).map_err(|error| fault(&error))?;
+            return Ok(Crop { bytes: bytes.clone(), phash });
         }
         let (jpeg, phash) = if shrinks {
             let side = self.short_side.unwrap_or(usize::MAX);
@@ -66,6 +65,6 @@ impl CropStyle {
         };
         let bytes = jpeg.map_err(|error| fault(&error))?.into();
         let phash = phash.map_err(|error| fault(&error))?;
-        Ok(Crop { bytes, kept: false, phash })
+        Ok(Crop { bytes, phash })
     }
 }

@@ -29,7 +29,7 @@ const WITHOUT_EFFECT: [&str; 17] = [
     "refine.endpoint.tokens_per_minute",
     "refine.max_failed_fraction",
     "refine.prices",
-    "refine.roles",  // their prompts and models are in `prompts_sha256` and `models`
+    "refine.roles", // their prompts and models are in `prompts_sha256` and `models`
     "refine.tokenizer", // its content is in `tokenizer_sha256`
 ];
 
@@ -67,7 +67,9 @@ impl Identity {
         }
         let refine = &cfg.refine;
         let roles = [&refine.roles.summarizer, &refine.roles.evaluator, &refine.roles.refiner];
-        let model = |role: &configs::prepare::AgentRole| role.model.clone().or_else(|| refine.model.clone());
+        let model = |role: &configs::prepare::AgentRole| {
+            role.model.clone().or_else(|| refine.model.clone())
+        };
         let models = roles.into_iter().filter_map(model).collect();
         Ok(Self {
             pipeline: PIPELINE_VERSION,
@@ -169,7 +171,8 @@ mod tests {
     fn differences_are_named_by_their_keys() {
         let here = identity(json!({"grounding": {"kind": "given", "padding": 0.1}, "a": [1, 2]}));
         here.check(&here.clone(), Path::new("out")).unwrap();
-        let there = identity(json!({"grounding": {"kind": "none", "padding": 0.1}, "a": [1], "b": 3}));
+        let there =
+            identity(json!({"grounding": {"kind": "none", "padding": 0.1}, "a": [1], "b": 3}));
         let error = here.check(&there, Path::new("out")).unwrap_err().to_string();
         assert_eq!(
             error,

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::entry::{Entry, RejectMeta, RowMeta};
-use crate::{PrepareError, Position};
+use crate::{Position, PrepareError};
 
 const MAGIC: &[u8; 16] = b"vlclip journal 1";
 const HEAD: usize = 17;
@@ -65,14 +65,17 @@ struct Head {
 impl Head {
     fn to_bytes(&self) -> [u8; HEAD] {
         let mut bytes = [self.kind; HEAD];
-        for (slot, number) in bytes[1..].chunks_exact_mut(4).zip(self.lengths.iter().chain([&self.crc])) {
+        for (slot, number) in
+            bytes[1..].chunks_exact_mut(4).zip(self.lengths.iter().chain([&self.crc]))
+        {
             slot.copy_from_slice(&number.to_le_bytes());
         }
         bytes
     }
 
     fn parse(bytes: &[u8; HEAD]) -> Option<Self> {
-        let mut numbers = bytes[1..].as_chunks::<4>().0.iter().map(|four| u32::from_le_bytes(*four));
+        let mut numbers =
+            bytes[1..].as_chunks::<4>().0.iter().map(|four| u32::from_le_bytes(*four));
         let lengths = [numbers.next()?, numbers.next()?, numbers.next()?];
         let crc = numbers.next()?;
         (ROW..=END).contains(&bytes[0]).then_some(Self { kind: bytes[0], lengths, crc })
@@ -95,7 +98,8 @@ impl Journal {
         mut reject: impl FnMut(RejectMeta),
     ) -> Result<Found, PrepareError> {
         let io = |action| PrepareError::io(action, path);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let mut file = file.map_err(io("open"))?;
         let all = file.metadata().map_err(io("look at"))?.len();
         let mut next = Position::default();

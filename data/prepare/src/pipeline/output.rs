@@ -33,7 +33,10 @@ pub(super) fn check(output: &Output) -> Result<(), PrepareError> {
 ///
 /// # Errors
 /// There is something else.
-pub(super) fn existing(output: &Output, identity: &Identity) -> Result<Option<Index>, PrepareError> {
+pub(super) fn existing(
+    output: &Output,
+    identity: &Identity,
+) -> Result<Option<Index>, PrepareError> {
     let path = Path::new(&output.dir);
     let index: Option<Index> = if is_url(&output.dir) {
         let name = format!("{}/{INDEX}", output.dir.trim_end_matches('/'));

@@ -66,7 +66,8 @@ pub(super) fn write(
         files.truncate(sound);
     }
     for split in Split::ALL {
-        let rows: Vec<Placed> = plan.rows.iter().filter(|row| row.split == split).copied().collect();
+        let rows: Vec<Placed> =
+            plan.rows.iter().filter(|row| row.split == split).copied().collect();
         let before = done.remove(&split).unwrap_or_default();
         let skipped: u64 = before.iter().map(|file| file.rows).sum();
         let complete = !before.is_empty() && skipped == rows.len() as u64;

@@ -109,11 +109,21 @@ pub(super) fn write(chosen: &Chosen, journal: &Path, path: &Path) -> Result<(), 
             meta.caption_stop
         );
         let wide = 2 * SIDE + GAP / 2;
-        let texts = [(&about, 1, FAINT), (&meta.caption_raw, LINES, FAINT), (&meta.caption_refined, LINES, INK)];
+        let texts = [
+            (&about, 1, FAINT),
+            (&meta.caption_raw, LINES, FAINT),
+            (&meta.caption_refined, LINES, INK),
+        ];
         let mut line = 0;
         for (text, most, ink) in texts {
             for text in lettering.wrap(text, wide, most) {
-                lettering.draw(&mut paper, x, y + SIDE + 4 + line * lettering.line_px(), &text, ink);
+                lettering.draw(
+                    &mut paper,
+                    x,
+                    y + SIDE + 4 + line * lettering.line_px(),
+                    &text,
+                    ink,
+                );
                 line += 1;
             }
         }
@@ -135,7 +145,8 @@ fn draw(paper: &mut RgbImage, picture: &Picture, x: u32, y: u32, box_px: Option<
     let Some(mut image) = RgbImage::from_raw(width, height, small.pixels) else { return };
     if let Some(b) = box_px {
         let at = |edge: f32, most: u32| ((f64::from(edge) * scale).round() as u32).min(most - 1);
-        let (x0, x1, y0, y1) = (at(b.x0, width), at(b.x1, width), at(b.y0, height), at(b.y1, height));
+        let (x0, x1, y0, y1) =
+            (at(b.x0, width), at(b.x1, width), at(b.y0, height), at(b.y1, height));
         for x in x0..=x1 {
             image.put_pixel(x, y0, BOX);
             image.put_pixel(x, y1, BOX);

@@ -101,7 +101,10 @@ impl Stages {
     }
 
     /// Decodes, grounds and crops the products of a block.
-    fn crop_all(&self, block: Vec<Result<(Product, Bytes), Reject>>) -> Vec<Result<Cropped, Reject>> {
+    fn crop_all(
+        &self,
+        block: Vec<Result<(Product, Bytes), Reject>>,
+    ) -> Vec<Result<Cropped, Reject>> {
         match (&self.detector, self.grounding.kind) {
             (Some(detector), GroundingKind::GroundingDino) => self.detect_all(detector, block),
             // One picture after the other, so that one at a time is in memory.
@@ -196,7 +199,8 @@ impl Stages {
                 match found {
                     Ok(found) => choose(&found, &self.grounding, (width, height)),
                     Err(error) => {
-                        self.progress.warn(format!("{}: the detector failed: {error}", seen.product.row));
+                        self.progress
+                            .warn(format!("{}: the detector failed: {error}", seen.product.row));
                         Cut::whole(Grounding::Error, width, height)
                     }
                 }
@@ -228,7 +232,10 @@ impl Stages {
         let refined = self.agent.refine(listing, Some(shown)).await?;
         self.progress.refined.fetch_add(1, Ordering::Relaxed);
         if let Some(why) = &refined.failure {
-            let line = format!("{} (product `{}`): kept its title: {why}", product.row, product.product_id);
+            let line = format!(
+                "{} (product `{}`): kept its title: {why}",
+                product.row, product.product_id
+            );
             self.progress.warn(line);
         }
         let mut captions = vec![refined.caption.clone()];
@@ -264,7 +271,9 @@ fn decoded(fetched: Result<(Product, Bytes), Reject>) -> Result<Seen, Reject> {
     let (product, bytes) = fetched?;
     match Picture::decode(&bytes) {
         Ok(picture) => Ok(Seen { product, bytes, picture }),
-        Err(error) => Err(rejected(Fault::new(Cause::UnreadablePicture, error.to_string()), &product)),
+        Err(error) => {
+            Err(rejected(Fault::new(Cause::UnreadablePicture, error.to_string()), &product))
+        }
     }
 }
 

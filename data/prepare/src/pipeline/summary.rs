@@ -31,7 +31,11 @@ impl fmt::Display for Outcome {
             }
         }
         if counts.groups > 0 {
-            line(&format!("in {} groups of duplicates", counts.groups), counts.grouped, counts.rows);
+            line(
+                &format!("in {} groups of duplicates", counts.groups),
+                counts.grouped,
+                counts.rows,
+            );
         }
         for split in Split::ALL {
             line(&format!("split: {}", split.name()), self.index.rows(split), counts.rows);

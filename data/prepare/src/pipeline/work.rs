@@ -136,8 +136,7 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, P
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(PrepareError::io("read", path)(error)),
     };
-    serde_json::from_str(&text).map(Some).map_err(|error| PrepareError::Journal {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| PrepareError::Journal { path: path.to_owned(), reason: error.to_string() })
 }

@@ -2,7 +2,7 @@
 //! user's.
 
 use super::{Listing, RefineError};
-use configs::prepare::{Refine, AgentRole};
+use configs::prepare::{AgentRole, Refine};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 

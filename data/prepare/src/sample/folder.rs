@@ -5,8 +5,8 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{GENERATOR_VERSION, SampleSpec, SampleSummary};
-use crate::{PrepareError, Split};
+use super::{CATALOGUE, GENERATOR_VERSION, SampleSpec, SampleSummary};
+use crate::PrepareError;
 
 const MARKER: &str = "sample.json";
 
@@ -142,26 +142,22 @@ fn existing(out: &Path, spec: &SampleSpec) -> Result<Option<SampleSummary>, Prep
 
 /// The first file of the sample that is not as it was written, by size.
 fn damage(out: &Path, summary: &SampleSummary) -> Option<String> {
-    let shards = summary.splits.iter().flat_map(|(split, files)| {
-        files.iter().map(|file| (format!("{}/{}", split.name(), file.name), Some(file.bytes)))
-    });
-    let others = ["tokenizer.json", "README.md"].map(|name| (name.to_owned(), None));
-    shards.chain(others).find_map(|(name, expected)| match fs::metadata(out.join(&name)) {
-        Err(error) => Some(format!("`{name}`: {error}")),
-        Ok(meta) if expected.is_none() && meta.len() == 0 => Some(format!("`{name}` is empty")),
-        Ok(meta) => expected
-            .filter(|&bytes| bytes != meta.len())
-            .map(|bytes| format!("`{name}` has {} bytes, not {bytes}", meta.len())),
+    let catalogue = [(CATALOGUE, Some(summary.bytes))];
+    let others = ["tokenizer.json", "README.md"].map(|name| (name, None));
+    catalogue.into_iter().chain(others).find_map(|(name, expected)| {
+        match fs::metadata(out.join(name)) {
+            Err(error) => Some(format!("`{name}`: {error}")),
+            Ok(meta) if expected.is_none() && meta.len() == 0 => Some(format!("`{name}` is empty")),
+            Ok(meta) => expected
+                .filter(|&bytes| bytes != meta.len())
+                .map(|bytes| format!("`{name}` has {} bytes, not {bytes}", meta.len())),
+        }
     })
 }
 
 fn readme(summary: &SampleSummary) -> String {
-    let [train, val, test] = Split::ALL.map(|split| summary.rows(split).to_string());
     include_str!("folder_readme.md")
         .replace("{products}", &summary.spec.products.to_string())
         .replace("{seed}", &summary.spec.seed.to_string())
         .replace("{vocab_size}", &summary.vocab_size.to_string())
-        .replace("{train}", &train)
-        .replace("{val}", &val)
-        .replace("{test}", &test)
 }
