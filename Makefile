@@ -8,9 +8,10 @@ export PYTHON
 # The main job on the embedded synthetic sample, to a retrieval report.
 quickstart: libtorch libjpeg
 	cargo run --release --quiet --bin vlclip -- sample --out checkpoints/sample
+	cargo run --release --quiet --bin vlclip -- prepare configs/prepare-sample.yaml
 	cargo run --release --quiet --bin vlclip -- train configs/quickstart.yaml
 	cargo run --release --quiet --bin vlclip -- eval --model checkpoints/runs/quickstart/best \
-	  --items checkpoints/sample/test --out checkpoints/runs/quickstart/eval/test
+	  --items checkpoints/sample-shards/test --out checkpoints/runs/quickstart/eval/test
 
 # Formatting, lints, documentation, and every test, those against the Python peers included.
 test: libtorch libjpeg peers lint

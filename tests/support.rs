@@ -47,14 +47,21 @@ pub fn text(output: &Output) -> String {
     )
 }
 
-/// A small synthetic catalogue, drawn once for all tests.
+/// Shards of a small synthetic catalogue with their tokenizer, drawn and prepared once for all tests.
 pub fn sample() -> &'static Path {
     static SAMPLE: OnceLock<PathBuf> = OnceLock::new();
     SAMPLE.get_or_init(|| {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sample");
-        let drawn = vlclip(&["sample", "--products", "300", "--out", dir.to_str().unwrap()]);
+        let home = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let (catalogue, shards) = (home.join("catalogue"), home.join("shards"));
+        let drawn = vlclip(&["sample", "--products", "300", "--out", catalogue.to_str().unwrap()]);
         assert!(drawn.status.success(), "{}", text(&drawn));
-        dir
+        let paths = format!("catalogue.paths={}/catalogue.parquet", catalogue.display());
+        let dir = format!("output.dir={}", shards.display());
+        let config = "configs/prepare-sample.yaml";
+        let prepared = vlclip(&["prepare", config, "--set", &paths, "--set", &dir]);
+        assert!(prepared.status.success(), "{}", text(&prepared));
+        std::fs::copy(catalogue.join("tokenizer.json"), shards.join("tokenizer.json")).unwrap();
+        shards
     })
 }
 

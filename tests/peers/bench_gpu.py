@@ -5,8 +5,8 @@ Started by `bench_gpu.sh`, which finds the programs. Parts, all of them by defau
   steps     one batch in the GPU's memory; every program in turn, --rounds times, at the same batch size. Where
             one of them runs out of memory the batch is halved for all of them. open_clip as bench_gpu_step.py
             says, eager and compiled; vlclip without and with `memory.recompute: blocks`.
-  shards    vlclip with its loader over Parquet shards, as `vlclip sample` draws them (product pictures and
-            captions; drawn into --shards where that does not exist): decoding, tokenising, upload included, and
+  shards    vlclip with its loader over Parquet shards, as the quick start prepares them (product pictures
+            and captions; made in --shards where that does not exist): decoding, tokenising, upload included, and
             the share of the time in which the step waited for data. Captions are cut at each batch's longest.
   stages    vlclip's step taken apart, with what the device's peak would take for the same work.
   exchange  NCCL in a group of one process: checked and timed.
@@ -220,7 +220,7 @@ def main():
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--warmup", type=int, default=5)
     parser.add_argument("--block", type=int, default=5, help="steps between two readings of the clock")
-    parser.add_argument("--shards", type=Path, default=ROOT / "checkpoints/sample")
+    parser.add_argument("--shards", type=Path, default=ROOT / "checkpoints/sample-shards")
     parser.add_argument("--out", type=Path, help="appends what every program said, as JSON lines")
     args = parser.parse_args()
     if args.device == "cpu" and not args.smoke:

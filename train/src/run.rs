@@ -46,7 +46,7 @@ fn run(
     device: Device,
     group: &Group,
 ) -> Result<Option<Finished>> {
-    let stop = StopSignal::listen()?;
+    let stop = StopSignal::listen("stopping after this step with a checkpoint")?;
     let started = Instant::now();
 
     // 1. Model and optimiser: an interrupted run wins over fresh weights. The first rank reads it.

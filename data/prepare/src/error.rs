@@ -57,7 +57,7 @@ pub enum PrepareError {
     /// The output folder exists and holds something else.
     #[error(
         "`{}` already holds {found}, so nothing is written there: \
-         choose another --out, or delete the folder first", path.display()
+         choose another folder, or delete it first", path.display()
     )]
     Occupied {
         /// The output folder.

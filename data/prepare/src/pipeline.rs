@@ -74,6 +74,20 @@ pub struct Inputs {
     pub config_yaml: String,
 }
 
+impl Inputs {
+    /// Those of a run with neither detector nor agent.
+    pub fn offline(config_yaml: String) -> Self {
+        Self {
+            detector: None,
+            detector_sha256: None,
+            caption_limit: None,
+            tokenizer_sha256: None,
+            variable: Box::new(|_| None),
+            config_yaml,
+        }
+    }
+}
+
 /// How a run ended.
 pub struct Outcome {
     /// What the shards hold.

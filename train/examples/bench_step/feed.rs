@@ -4,13 +4,16 @@ use crate::Args;
 use anyhow::{Context, Result};
 use checkpoints::TensorFile;
 use configs::{Clean, Data, Loss};
+use configs::prepare::PrepareConfig;
 use data::{Batch, Cursor, Loader, PadId, Preprocessor, Shard, Tokenizer};
 use native::Uploader;
-use prepare::{SampleSpec, write_sample};
 use serde::Deserialize;
+use prepare::pipeline::{Inputs, prepare};
+use prepare::{SampleSpec, write_sample};
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tch::{Device, Kind, Tensor};
 use train::dist::Group;
 use train::loss::Rows;
@@ -147,7 +150,7 @@ fn open_shards(
     batch: usize,
 ) -> Result<Loader> {
     if !folder.exists() {
-        write_sample(folder, &SampleSpec::default(), |_, _| {})?;
+        draw_shards(folder)?;
     }
     let context = usize::try_from(spec.text.max_position_embeddings)?;
     let path = folder.join("tokenizer.json");
@@ -155,4 +158,19 @@ fn open_shards(
     let cfg = Data::deserialize(json!({"train": [folder.join("train")]}))?;
     Loader::open(&cfg, tokenizer, picture, batch, 0, Shard::WHOLE, Cursor::default())
         .with_context(|| format!("--shards {}", folder.display()))
+}
+
+/// The sample, drawn and prepared as in the quick start.
+fn draw_shards(folder: &Path) -> Result<()> {
+    let drawn = folder.with_extension("catalogue");
+    write_sample(&drawn, &SampleSpec::default(), |_, _| {})?;
+    let overrides = [
+        format!("catalogue.paths={}/catalogue.parquet", drawn.display()),
+        format!("output.dir={}", folder.display()),
+    ];
+    let cfg = PrepareConfig::load(Path::new("configs/prepare-sample.yaml"), &overrides)?;
+    let inputs = Inputs::offline(cfg.to_yaml()?);
+    prepare(&cfg, inputs, &Arc::default(), &AtomicBool::new(false))?;
+    std::fs::copy(drawn.join("tokenizer.json"), folder.join("tokenizer.json"))?;
+    Ok(())
 }

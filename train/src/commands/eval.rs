@@ -15,7 +15,7 @@ use train::{CLEAN, EvalSet, ModelDir, device, dist::Group, evaluate};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  vlclip eval --model checkpoints/runs/quickstart/best \\\n              \
-                        --items checkpoints/sample/test --out checkpoints/runs/quickstart/eval/test"
+                        --items checkpoints/sample-shards/test --out checkpoints/runs/quickstart/eval/test"
 )]
 pub struct Args {
     /// A Hugging Face CLIP directory, a step folder of a run, or a run's `best` or `latest`.

@@ -7,6 +7,7 @@ mod eval;
 mod ground;
 mod inspect;
 mod launch;
+mod prepare;
 mod sample;
 mod train;
 mod verify;
@@ -19,12 +20,13 @@ use std::process::ExitCode;
 /// Shown below the list of commands.
 pub const EXAMPLES: &str = "Examples:
   vlclip sample --out checkpoints/sample
-  vlclip inspect checkpoints/sample/train --tokenizer checkpoints/sample/tokenizer.json
+  vlclip prepare configs/prepare-sample.yaml
+  vlclip inspect checkpoints/sample-shards/train --tokenizer checkpoints/sample/tokenizer.json
   vlclip doctor configs/quickstart.yaml
   vlclip train configs/quickstart.yaml --set optim.lr=5e-4
   vlclip launch --nproc-per-node auto -- train configs/vit-l-14-8gpu.yaml
   vlclip verify configs/quickstart.yaml --processes 2
-  vlclip eval --model checkpoints/runs/quickstart/best --items checkpoints/sample/test \\
+  vlclip eval --model checkpoints/runs/quickstart/best --items checkpoints/sample-shards/test \\
               --out checkpoints/runs/quickstart/eval/test";
 
 /// What to do.
@@ -48,6 +50,8 @@ pub enum Command {
     Config(config::Args),
     /// Look for what would make a run fail, before it starts.
     Doctor(doctor::Args),
+    /// Turn a catalogue into training shards of grounded crops and refined captions.
+    Prepare(prepare::Args),
     /// Draw the synthetic catalogue of the quick start.
     Sample(sample::Args),
 }
@@ -65,6 +69,7 @@ impl Command {
             Self::Bench(args) => bench::run(&args),
             Self::Config(args) => config::run(&args),
             Self::Doctor(args) => doctor::run(&args),
+            Self::Prepare(args) => prepare::run(&args),
             Self::Sample(args) => sample::run(&args),
         }
     }

@@ -71,9 +71,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// What the configuration needs beside itself.
 fn inputs(cfg: &PrepareConfig) -> Result<Inputs> {
-    let detector = (cfg.grounding.kind == GroundingKind::GroundingDino)
-        .then(|| detector(cfg))
-        .transpose()?;
+    let detector =
+        (cfg.grounding.kind == GroundingKind::GroundingDino).then(|| detector(cfg)).transpose()?;
     let (detector, detector_sha256) = detector.unzip();
     let llm = cfg.refine.kind == RefineKind::Llm;
     let limit = cfg.refine.tokenizer.as_deref().filter(|_| llm).map(caption_limit).transpose()?;
@@ -105,7 +104,7 @@ fn caption_limit(path: &Path) -> Result<(CaptionLimit, String)> {
     };
     let max_tokens = tokenizer.context_length();
     // What cannot be tokenised does not fit.
-    let count = Arc::new(move |text: &str| tokenizer.count(text).unwrap_or(usize::MAX));
+    let count = Arc::new(move |text: &str| tokenizer.full_length(text).unwrap_or(usize::MAX));
     Ok((CaptionLimit { max_tokens, count }, sha256_of(&[file])?))
 }
 
@@ -123,7 +122,9 @@ fn show(progress: &Progress, ended: &AtomicBool) {
         let line = status(progress, first, start.elapsed());
         if terminal {
             let writing = progress.to_write.load(Ordering::Relaxed) > 0;
-            bar.set_position((1000.0 * if writing { written(progress) } else { progress.read() }) as u64);
+            bar.set_position(
+                (1000.0 * if writing { written(progress) } else { progress.read() }) as u64,
+            );
             bar.set_message(line);
             warnings(progress, |line| bar.println(line));
         } else {
@@ -146,7 +147,11 @@ fn written(progress: &Progress) -> f64 {
 fn status(progress: &Progress, first: f64, elapsed: Duration) -> String {
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     if count(&progress.to_write) > 0 {
-        return format!("writing shards: {} of {} rows", count(&progress.written), count(&progress.to_write));
+        return format!(
+            "writing shards: {} of {} rows",
+            count(&progress.written),
+            count(&progress.to_write)
+        );
     }
     let seconds = elapsed.as_secs_f64();
     let rate = count(&progress.refined) as f64 / seconds.max(1e-9);

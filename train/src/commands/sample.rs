@@ -1,7 +1,7 @@
 //! `vlclip sample`.
 
 use anyhow::Result;
-use prepare::{SampleSpec, Split, write_sample};
+use prepare::{SampleSpec, write_sample};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  vlclip sample --out checkpoints/sample --products 6000")]
 pub struct Args {
-    /// Folder for shards and tokenizer; a complete sample of the same kind is left as it is.
+    /// Folder for catalogue and tokenizer; a complete sample of the same kind is left as it is.
     #[arg(long)]
     out: PathBuf,
     /// Number of products over all splits.
@@ -26,15 +26,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let bar = super::bar(Some(args.products), "products");
     let summary = write_sample(&args.out, &spec, |done, _total| bar.set_position(done))?;
     bar.finish_and_clear();
-    let of = |split| summary.rows(split);
     eprintln!(
-        "{} `{}`: {} train, {} val, {} test products, {:.1} MB, {} token ids",
+        "{} `{}`: {} products, {:.1} MB, {} token ids",
         if summary.written { "wrote" } else { "found, left as it is:" },
         args.out.display(),
-        of(Split::Train),
-        of(Split::Val),
-        of(Split::Test),
-        summary.bytes() as f64 / 1e6,
+        summary.spec.products,
+        summary.bytes as f64 / 1e6,
         summary.vocab_size,
     );
     Ok(ExitCode::SUCCESS)

@@ -30,7 +30,7 @@ pub struct Found {
 pub type DetectError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Finds products in pictures.
-pub trait Detector: Send + Sync {
+pub trait Detector: Send {
     /// The boxes found in each picture of a batch, in any order, whatever their scores: a box below
     /// the threshold tells a doubtful picture from one with nothing in it.
     ///

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::refine::Spent;
+
 /// Warnings that are kept until they are shown; more are only counted.
 const MAX_WARNINGS: usize = 20;
 
@@ -26,6 +28,7 @@ pub struct Progress {
     /// The share of the catalogue that was read, in millionths.
     read_millionths: AtomicU64,
     warnings: Mutex<(Vec<String>, u64)>,
+    spent: Mutex<Option<Spent>>,
 }
 
 impl Progress {
@@ -36,6 +39,16 @@ impl Progress {
 
     pub(super) fn set_read(&self, fraction: f64) {
         self.read_millionths.store((fraction * 1e6) as u64, Ordering::Relaxed);
+    }
+
+    /// What the agent has spent so far, where there is one that spends.
+    pub fn spent(&self) -> Option<Spent> {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_spent(&self, spent: Spent) {
+        let spent = (spent != Spent::default()).then_some(spent);
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner) = spent;
     }
 
     pub(super) fn warn(&self, line: String) {

@@ -231,6 +231,7 @@ impl Stages {
         let shown = refine::Crop { bytes: &crop.bytes, media_type: media_type(&crop.bytes) };
         let refined = self.agent.refine(listing, Some(shown)).await?;
         self.progress.refined.fetch_add(1, Ordering::Relaxed);
+        self.progress.set_spent(self.agent.spent());
         if let Some(why) = &refined.failure {
             let line = format!(
                 "{} (product `{}`): kept its title: {why}",

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
-use arrow_array::types::Float32Type;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::types::Int32Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::*;
@@ -16,39 +16,28 @@ fn spec(products: u64) -> SampleSpec {
     SampleSpec { products, seed: 11 }
 }
 
-fn read(folder: &Path, split: Split) -> Vec<RecordBatch> {
-    let mut files: Vec<_> = fs::read_dir(folder.join(split.name()))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    files
-        .into_iter()
-        .flat_map(|path| {
-            let file = fs::File::open(path).unwrap();
-            ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap()
-        })
-        .map(Result::unwrap)
-        .collect()
+fn read(folder: &Path) -> Vec<RecordBatch> {
+    let file = fs::File::open(folder.join(CATALOGUE)).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    reader.map(Result::unwrap).collect()
 }
 
 fn texts(batch: &RecordBatch, column: &str) -> Vec<String> {
     let column = batch.column_by_name(column).unwrap().as_string::<i32>();
-    column.iter().map(|text| text.unwrap().to_owned()).collect()
+    column.iter().map(|text| text.unwrap_or_default().to_owned()).collect()
 }
 
-/// Every row of every split: product id to (split, caption, crop).
-fn contents(folder: &Path) -> BTreeMap<String, (Split, String, Vec<u8>)> {
+/// Every product: id to title, description and picture.
+fn contents(folder: &Path) -> BTreeMap<String, (String, String, Vec<u8>)> {
     let mut all = BTreeMap::new();
-    for split in Split::ALL {
-        for batch in read(folder, split) {
-            let images = batch.column_by_name("image").unwrap().as_binary::<i32>();
-            let captions = texts(&batch, "caption_refined");
-            for (row, (id, caption)) in
-                texts(&batch, "product_id").into_iter().zip(captions).enumerate()
-            {
-                all.insert(id, (split, caption, images.value(row).to_vec()));
-            }
+    for batch in read(folder) {
+        let images = batch.column_by_name("image").unwrap().as_binary::<i32>();
+        let (titles, descriptions) = (texts(&batch, "title"), texts(&batch, "description"));
+        let words = titles.into_iter().zip(descriptions);
+        for (row, (id, (title, description))) in
+            texts(&batch, "product_id").into_iter().zip(words).enumerate()
+        {
+            all.insert(id, (title, description, images.value(row).to_vec()));
         }
     }
     all
@@ -62,12 +51,12 @@ fn files_are_the_same_for_any_number_of_threads() {
     let a = write_with_threads(&one, &spec(120), 1, |done, all| told.push((done, all))).unwrap();
     let many = home.path().join("many");
     let b = write_with_threads(&many, &spec(120), 5, |_, _| {}).unwrap();
-    assert_eq!(a, b, "sizes and sha256 of every shard");
+    assert_eq!(a, b, "size and sha256 of the catalogue");
     for name in ["tokenizer.json", "README.md", "sample.json"] {
         assert_eq!(fs::read(one.join(name)).unwrap(), fs::read(many.join(name)).unwrap(), "{name}");
     }
     assert_eq!(told.last(), Some(&(120, 120)));
-    assert_eq!(Split::ALL.map(|split| a.rows(split)).iter().sum::<u64>(), 120);
+    assert_eq!(contents(&one).len(), 120);
 }
 
 #[test]
@@ -84,40 +73,20 @@ fn a_larger_sample_keeps_every_product_as_it_is() {
 }
 
 #[test]
-fn columns_follow_the_contract() {
+fn boxes_lie_inside_the_scene() {
     let home = tempfile::tempdir().unwrap();
     let out = home.path().join("sample");
     write_sample(&out, &spec(100), |_, _| {}).unwrap();
-    let optional = OptionalColumns { image_raw: true, attributes: true, weight: false };
-    for batch in read(&out, Split::Train) {
-        assert_eq!(batch.schema().fields(), crate::shard_schema(optional).fields());
-        let captions = batch.column_by_name("captions").unwrap().as_list::<i32>();
-        assert!((0..captions.len()).all(|row| (2..=4).contains(&captions.value(row).len())));
-        assert!(texts(&batch, "grounding").iter().all(|word| word == "given"));
-    }
-}
-
-#[test]
-fn boxes_lie_inside_the_scene_and_the_crop_is_the_box_with_its_margin() {
-    let home = tempfile::tempdir().unwrap();
-    let out = home.path().join("sample");
-    write_sample(&out, &spec(100), |_, _| {}).unwrap();
-    for batch in read(&out, Split::Train) {
-        let boxes = batch.column_by_name("box").unwrap().as_struct();
+    for batch in read(&out) {
         let images = batch.column_by_name("image").unwrap().as_binary::<i32>();
-        let raws = batch.column_by_name("image_raw").unwrap().as_binary::<i32>();
+        let edges = ["x0", "y0", "x1", "y1"]
+            .map(|name| batch.column_by_name(name).unwrap().as_primitive::<Int32Type>());
         for row in 0..batch.num_rows() {
-            let [x0, y0, x1, y1] =
-                [0, 1, 2, 3].map(|c| boxes.column(c).as_primitive::<Float32Type>().value(row));
-            assert!(0.0 <= x0 && x0 < x1 && 0.0 <= y0 && y0 < y1, "{x0} {y0} {x1} {y1}");
-            let raw = image::load_from_memory(raws.value(row)).unwrap();
-            assert!(x1 <= raw.width() as f32 && y1 <= raw.height() as f32);
-            let crop = image::load_from_memory(images.value(row)).unwrap();
-            let (width, height) = (crop.width() as f32, crop.height() as f32);
-            let most = 2.0 * (0.06 * (x1 - x0).max(y1 - y0) + 1.0);
-            assert!((x1 - x0..=x1 - x0 + most).contains(&width), "{width} of {x0}..{x1}");
-            assert!((y1 - y0..=y1 - y0 + most).contains(&height), "{height} of {y0}..{y1}");
-            assert!(width.max(height) >= 36.0, "crops are large enough to tell patterns apart");
+            let [x0, y0, x1, y1] = edges.map(|edge| edge.value(row));
+            assert!(0 <= x0 && x0 < x1 && 0 <= y0 && y0 < y1, "{x0} {y0} {x1} {y1}");
+            let scene = image::load_from_memory(images.value(row)).unwrap();
+            assert!(x1 <= scene.width() as i32 && y1 <= scene.height() as i32);
+            assert!((x1 - x0).max(y1 - y0) >= 34, "large enough to tell patterns apart");
         }
     }
 }
@@ -131,8 +100,8 @@ fn captions_fit_the_models_context() {
     assert_eq!(tokenizer.get_vocab_size(true), 2048);
     assert_eq!(tokenizer.token_to_id("<|startoftext|>"), Some(2046));
     assert_eq!(tokenizer.token_to_id("<|endoftext|>"), Some(2047));
-    for batch in read(&out, Split::Test) {
-        for column in ["caption_raw", "caption_refined"] {
+    for batch in read(&out) {
+        for column in ["title", "description"] {
             for text in texts(&batch, column) {
                 let ids = tokenizer.encode(text.as_str(), true).unwrap();
                 assert!(ids.len() <= 48, "{} tokens: {text}", ids.len());
@@ -150,7 +119,7 @@ fn a_second_call_does_nothing() {
     let time = fs::metadata(out.join("sample.json")).unwrap().modified().unwrap();
     let second = write_sample(&out, &spec(100), |_, _| panic!("it draws again")).unwrap();
     assert!(first.written && !second.written);
-    assert_eq!(first.splits, second.splits);
+    assert_eq!(first.sha256, second.sha256);
     assert_eq!(fs::metadata(out.join("sample.json")).unwrap().modified().unwrap(), time);
     let left: Vec<_> = fs::read_dir(home.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "nothing else is left beside it: {left:?}");
@@ -161,10 +130,10 @@ fn what_an_interrupted_call_left_is_replaced() {
     let home = tempfile::tempdir().unwrap();
     let out = home.path().join("sample");
     let partial = home.path().join(".sample.partial");
-    fs::create_dir_all(partial.join("train")).unwrap();
-    fs::write(partial.join("train/part-00009.parquet"), "half").unwrap();
+    fs::create_dir_all(partial.join("more")).unwrap();
+    fs::write(partial.join("more/half"), "half").unwrap();
     write_sample(&out, &spec(100), |_, _| {}).unwrap();
-    assert!(!out.join("train/part-00009.parquet").exists() && !partial.exists());
+    assert!(!out.join("more").exists() && !partial.exists());
 }
 
 fn refusal(out: &Path, spec: &SampleSpec) -> String {
@@ -181,8 +150,8 @@ fn other_folders_are_refused_and_left_alone() {
     fs::write(out.join("photo.jpg"), "x").unwrap();
     assert_eq!(
         refusal(&out, &spec(100)),
-        "`HOME/holiday` already holds 1 other files or folders (the first is `photo.jpg`), so the \
-         sample is not written there: choose another --out, or delete the folder first"
+        "`HOME/holiday` already holds 1 other files or folders (the first is `photo.jpg`), so \
+         nothing is written there: choose another folder, or delete it first"
     );
     assert_eq!(fs::read(out.join("photo.jpg")).unwrap(), b"x");
 
@@ -200,20 +169,20 @@ fn other_and_damaged_samples_are_refused() {
     write_sample(&out, &spec(100), |_, _| {}).unwrap();
     assert!(
         refusal(&out, &spec(101)).contains(
-            "already holds another sample (100 products, seed 11, generator 1; wanted: 101 \
-             products, seed 11, generator 1)"
+            "already holds another sample (100 products, seed 11, generator 2; wanted: 101 \
+             products, seed 11, generator 2)"
         ),
         "{}",
         refusal(&out, &spec(101))
     );
-    let shard = out.join("test/part-00000.parquet");
+    let shard = out.join(CATALOGUE);
     let bytes = fs::read(&shard).unwrap();
     fs::write(&shard, &bytes[..100]).unwrap();
     let expected =
-        format!("a damaged sample (`test/part-00000.parquet` has 100 bytes, not {})", bytes.len());
+        format!("a damaged sample (`catalogue.parquet` has 100 bytes, not {})", bytes.len());
     assert!(refusal(&out, &spec(100)).contains(&expected));
     fs::remove_file(&shard).unwrap();
-    assert!(refusal(&out, &spec(100)).contains("a damaged sample (`test/part-00000.parquet`: "));
+    assert!(refusal(&out, &spec(100)).contains("a damaged sample (`catalogue.parquet`: "));
     fs::write(&shard, &bytes).unwrap();
     for name in ["README.md", "tokenizer.json"] {
         fs::write(out.join(name), "").unwrap();

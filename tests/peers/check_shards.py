@@ -1,6 +1,6 @@
-"""Opens the synthetic sample with the libraries its readers use and checks names, types and values.
+"""Opens prepared shards of the sample with the libraries their readers use: names, types and values.
 
-Usage: check_sample.py SAMPLE_DIR
+Usage: check_shards.py SHARDS_DIR TOKENIZER_DIR
 Ends with status 0 and the line `ok`, or with an assertion that says what differs.
 """
 
@@ -21,6 +21,7 @@ ENTRY = pa.struct([pa.field("key", pa.string(), False), pa.field("value", pa.str
 BOX = pa.struct([(side, pa.float32()) for side in ("x0", "y0", "x1", "y1")])
 SCHEMA = {
     "product_id": pa.string(),
+    "group": pa.string(),
     "image": pa.binary(),
     "image_raw": pa.binary(),
     "captions": pa.list_(pa.field("item", pa.string(), False)),
@@ -134,7 +135,7 @@ def main():
         check_duckdb(files, rows)
         check_polars(files, rows)
         check_datasets(files, rows)
-        check_tokenizer(folder, rows)
+        check_tokenizer(sys.argv[2], rows)
     print("ok")
 
 
