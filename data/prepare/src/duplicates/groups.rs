@@ -4,9 +4,10 @@
 //! Two hashes at most d bits apart agree wholly in one of d + 1 bands of their bits (d bits cannot
 //! spoil d + 1 bands). So for each band the hashes are sorted by it, and only those with the same
 //! band are compared; where they are many, because pictures share what the band describes, they are
-//! split in the same way by the bits that are left. For random hashes the work is nearly linear up
-//! to about d = 8; beyond, bands of a few bits separate little and it grows with the square of the
-//! number of distinct hashes, unless they form few groups.
+//! split in the same way by the bits that are left. The work is nearly linear for d up to about 6: a
+//! million random hashes take 2 s at d = 4, 5 s at 6, 30 s at 8 on one busy core. Beyond, bands of a
+//! few bits separate little, and it grows with the square of the number of distinct hashes, unless
+//! they form few groups.
 
 use std::collections::HashMap;
 
@@ -15,7 +16,7 @@ const FEW: usize = 128;
 
 /// The group of each product, named by the index of its first-listed member.
 ///
-/// Two products are in one group if their hashes (of one `None` is known) differ in at most
+/// Two products are in one group if their hashes (`None` is near nothing) differ in at most
 /// `max_distance` bits, or if they have the same key: the group that the catalogue gives, whatever
 /// their pictures. **Chains join**: where a is near b and b near c, all three are one group, though
 /// a and c may be further apart; the more so, the greater `max_distance`. A product with neither is

@@ -38,7 +38,7 @@ fn numbers(mut state: u64) -> impl FnMut() -> u64 {
 /// `count` hashes around `centres` random ones, each with up to `most` bits of `varied` changed.
 fn clustered(count: usize, centres: u64, most: u64, varied: u64, seed: u64) -> Vec<Option<u64>> {
     let mut next = numbers(seed);
-    let centre = |index: u64| numbers(seed ^ (index + 1) << 32)() & varied;
+    let centre = |index: u64| numbers(seed ^ index.rotate_left(32))() & varied;
     let bits: Vec<u32> = (0..64).filter(|bit| varied >> bit & 1 == 1).collect();
     let hash = |_| {
         let mut hash = centre(next() % centres);
