@@ -1,13 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
-mod refine;
+pub mod refine;
 mod sample;
 mod shard;
 mod split;
 
 pub use error::PrepareError;
-pub use refine::{Agent, CaptionLimit, Crop, Listing, RefineError, Refined, Spent, Stop};
 pub use sample::{SampleSpec, SampleSummary, write_sample};
 pub use shard::{
     BoxPx, CONTRACT_VERSION, Grounding, OptionalColumns, ShardFile, ShardOptions, ShardRow,
