@@ -52,6 +52,10 @@ fn llm(checks: &mut Checks, refine: &Refine) {
         // Fewer hold a start, an end and nothing.
         checks.require(tokens >= 3, "refine.max_tokens_caption", "at least 3", tokens);
     }
+    let rounds = refine.max_rounds;
+    checks.require(rounds <= 100, "refine.max_rounds", "at most 100", rounds);
+    let reasks = refine.max_reasks;
+    checks.require(reasks <= 100, "refine.max_reasks", "at most 100", reasks);
     sampling(checks, &refine.sampling);
     if let Some(tokens) = refine.budget.tokens {
         checks.require(tokens >= 1, "refine.budget.tokens", "at least 1", tokens);
@@ -136,8 +140,50 @@ fn prices(checks: &mut Checks, refine: &Refine) {
 
 #[cfg(test)]
 mod tests {
-    use crate::prepare::Refine;
+    use crate::prepare::{CaptionTemplate, Refine, RefineKind};
+    use crate::tree::{self, Origin};
+    use serde::Deserialize;
     use serde_json::json;
+
+    #[test]
+    fn yaml_is_read_as_it_is_written() {
+        let read = |yaml: &str| {
+            let place = |_: &serde_saphyr::Location| Origin::Override(0);
+            Refine::deserialize(&tree::parse(yaml, &place).unwrap())
+        };
+        let llm = read(
+            "
+kind: llm
+endpoint: {url: https://api.openai.com/v1, requests_per_minute: 500}
+model: gpt-4o-mini
+vision: true
+roles: {evaluator: {model: gpt-4.1, prompt: prompts/evaluator.txt}}
+sampling: {temperature: 0, max_tokens: null, extra: {top_p: 0.9, stop: [a, b]}}
+budget: {money: 20}
+prices:
+  gpt-4o-mini: {input_per_million: 0.15, output_per_million: 0.6}
+  gpt-4.1: {input_per_million: 2, output_per_million: 8}
+",
+        )
+        .unwrap();
+        assert_eq!(llm.issues(), []);
+        assert_eq!((llm.sampling.temperature, llm.sampling.max_tokens), (Some(0.0), None));
+        assert_eq!(llm.sampling.extra["stop"], json!(["a", "b"]));
+        assert_eq!(llm.prices["gpt-4.1"].output_per_million, 8.0);
+        let endpoint = llm.endpoint.unwrap();
+        assert_eq!((endpoint.concurrency, endpoint.max_retries), (8, 5));
+        let filled =
+            read("{kind: template, templates: [\"{title}[ in {attributes.colour}]\"]}").unwrap();
+        let expected: CaptionTemplate = "{title}[ in {attributes.colour}]".parse().unwrap();
+        assert_eq!((filled.kind, filled.templates), (RefineKind::Template, vec![expected]));
+        let message = |yaml: &str| read(yaml).unwrap_err().to_string();
+        assert_eq!(
+            message("{templates: [{title}]}"),
+            "expected text in quotes with fields in braces, such as \"{title}[, {product_type}]\", \
+             found a mapping"
+        );
+        assert!(message("{knid: llm}").contains("did you mean `kind`?"));
+    }
 
     fn issues(value: serde_json::Value) -> Vec<String> {
         let refine: Refine = serde_json::from_value(value).unwrap();

@@ -57,6 +57,7 @@ mod prompts;
 mod refined;
 mod rounds;
 mod templates;
+mod values;
 
 pub use agent::Agent;
 pub use caption_limit::CaptionLimit;

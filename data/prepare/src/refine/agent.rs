@@ -85,7 +85,10 @@ impl Agent {
         };
         match refined {
             Ok(refined) => {
-                self.failures.success();
+                match &refined.failure {
+                    Some(why) => self.failures.failure(listing.product_id, why)?,
+                    None => self.failures.success(),
+                }
                 Ok(refined)
             }
             Err(Trouble::Run(error)) => Err(error),

@@ -148,6 +148,7 @@ impl Caller {
             let _place = place;
             let answer = match shared.server.send(&model, body).await {
                 Ok(text) => Answer::read(text.as_bytes(), &model, input_tokens)
+                    .map(|answer| answer.map_text(|text| shared.server.redact(text)))
                     .map_err(|why| Failed::Passing(Passing { why, after: None, foreign: true })),
                 Err(failed) => Err(failed),
             };

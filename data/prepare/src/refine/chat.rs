@@ -82,6 +82,12 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// The answer with its texts changed.
+    pub(super) fn map_text(self, change: impl Fn(String) -> String) -> Self {
+        let (content, refusal) = (change(self.content), self.refusal.map(&change));
+        Self { content, refusal, model: change(self.model), ..self }
+    }
+
     /// Reads what the server sent with status 200 to a question to `model` of about so many
     /// tokens.
     ///

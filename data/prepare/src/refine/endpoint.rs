@@ -84,6 +84,11 @@ impl Server {
         self.url[..url::Position::AfterPath].to_owned()
     }
 
+    /// `text` without the API key, which servers quote.
+    pub(super) fn redact(&self, text: String) -> String {
+        self.key.redact(text)
+    }
+
     /// Sends one call, and gives the body of an answer with status 200.
     pub(super) async fn send(&self, model: &str, body: String) -> Result<String, Failed> {
         let mut request =
@@ -91,11 +96,11 @@ impl Server {
         if let Some(key) = self.key.header() {
             request = request.header(AUTHORIZATION, key);
         }
-        let response = request.send().await.map_err(|error| self.network(&error))?;
+        let response = request.send().await.map_err(|error| self.network(error))?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let body = whole(response).await.map_err(|error| match error {
-            Cut::Network(error) => self.network(&error),
+            Cut::Network(error) => self.network(error),
             Cut::TooLong => {
                 let why = format!("its answer is longer than {} MiB", MAX_BODY >> 20);
                 passing(why, None, true)
@@ -121,6 +126,7 @@ impl Server {
             None if body.trim().is_empty() => String::new(),
             None => excerpt(body.as_bytes()),
         };
+        let quoted = self.redact(quoted);
         let said = if quoted.is_empty() { quoted } else { format!(" ({quoted})") };
         let stop = |advice: String| {
             let (url, said) = (self.shown(), said.clone());
@@ -185,15 +191,16 @@ impl Server {
         }
     }
 
-    fn network(&self, error: &reqwest::Error) -> Failed {
+    fn network(&self, error: reqwest::Error) -> Failed {
+        let foreign = error.is_connect();
         let why = if error.is_timeout() && error.is_connect() {
             "connecting took too long".into()
         } else if error.is_timeout() {
             "no whole answer came within refine.endpoint.timeout_s".into()
         } else {
-            self.key.redact(chain(error).replace(&format!(" for url ({})", self.url), ""))
+            self.key.redact(chain(&error.without_url()))
         };
-        passing(why, None, error.is_connect())
+        passing(why, None, foreign)
     }
 }
 

@@ -1,13 +1,11 @@
 //! The prompts of the agent's roles: text files with placeholders in braces, built in or the
 //! user's.
 
-use super::{Listing, RefineError};
+use super::RefineError;
+use super::values::{VALUES, Value, Values};
 use configs::prepare::{AgentRole, Refine};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
-
-/// A description's characters that a prompt shows; sellers paste whole web pages.
-const MAX_DESCRIPTION: usize = 4000;
 
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,42 +49,6 @@ impl RoleName {
             Self::Refiner => &[Value::Caption, Value::Critique],
         }
     }
-}
-
-/// What a placeholder stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Value {
-    Product,
-    Title,
-    Description,
-    ProductType,
-    Attributes,
-    Caption,
-    Critique,
-    MaxTokens,
-    MaxWords,
-}
-
-const VALUES: [(&str, Value); 9] = [
-    ("product", Value::Product),
-    ("title", Value::Title),
-    ("description", Value::Description),
-    ("product_type", Value::ProductType),
-    ("attributes", Value::Attributes),
-    ("caption", Value::Caption),
-    ("critique", Value::Critique),
-    ("max_tokens", Value::MaxTokens),
-    ("max_words", Value::MaxWords),
-];
-
-/// What the placeholders of one call are filled with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Values<'a> {
-    pub(super) listing: Listing<'a>,
-    pub(super) caption: &'a str,
-    pub(super) critique: &'a str,
-    pub(super) max_tokens: usize,
-    pub(super) max_words: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -270,41 +232,9 @@ fn pieces(source: &str, mut line: usize) -> Result<Vec<Piece>, (usize, String)> 
     Ok(pieces)
 }
 
-impl Values<'_> {
-    fn text(&self, value: Value) -> String {
-        let Listing { title, description, product_type, attributes, .. } = self.listing;
-        let description = description.unwrap_or_default().trim();
-        match value {
-            Value::Product => {
-                let mut lines = vec![format!("Title: {}", title.trim())];
-                if !product_type.trim().is_empty() {
-                    lines.push(format!("Product type: {}", product_type.trim()));
-                }
-                lines.extend(
-                    attributes.iter().map(|(name, value)| format!("{name}: {}", value.trim())),
-                );
-                if !description.is_empty() {
-                    lines.push(format!("Description: {}", self.text(Value::Description)));
-                }
-                lines.join("\n")
-            }
-            Value::Title => title.trim().to_owned(),
-            Value::Description => description.chars().take(MAX_DESCRIPTION).collect(),
-            Value::ProductType => product_type.trim().to_owned(),
-            Value::Attributes => {
-                let each = attributes.iter().map(|(name, value)| format!("{name}: {value}"));
-                each.collect::<Vec<_>>().join("\n")
-            }
-            Value::Caption => self.caption.to_owned(),
-            Value::Critique => self.critique.to_owned(),
-            Value::MaxTokens => self.max_tokens.to_string(),
-            Value::MaxWords => self.max_words.to_string(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Listing;
     use super::*;
 
     fn message(role: RoleName, text: &str) -> String {

@@ -4,7 +4,8 @@ use super::answer::{Verdict, caption, verdict};
 use super::caller::Caller;
 use super::chat::{Answer, Question};
 use super::error::Trouble;
-use super::prompts::{Prompts, RoleName, Values};
+use super::prompts::{Prompts, RoleName};
+use super::values::Values;
 use super::{CaptionLimit, Crop, Listing, Refined, Stop};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -73,7 +74,10 @@ impl Rounds {
                     Some(Draft { text, model }) => refined(text, rounds, Stop::MaxRounds, model),
                     None => {
                         let raw = self.limit.cut(listing.title).to_owned();
-                        refined(raw, rounds, Stop::TooLong, String::new())
+                        let most = self.limit.max_tokens;
+                        let failure = Some(format!("no caption fitted into {most} tokens"));
+                        let raw = refined(raw, rounds, Stop::TooLong, String::new());
+                        Refined { failure, ..raw }
                     }
                 });
             }

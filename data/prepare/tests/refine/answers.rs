@@ -2,7 +2,7 @@
 
 use super::server::{Reply, Server, completion, say};
 use super::{config, open, refine_one};
-use prepare::{Agent, RefineError, Stop};
+use prepare::refine::{Agent, RefineError, Stop};
 use serde_json::json;
 use std::path::Path;
 

@@ -3,11 +3,11 @@
 use super::server::{Reply, Server, completion};
 use super::{config, limit, listing};
 use configs::prepare::Refine;
-use prepare::{Agent, RefineError};
+use prepare::refine::{Agent, RefineError};
 use serde_json::json;
 use std::path::Path;
 
-const SECRET: &str = "sk-test-0123456789abcdef";
+const SECRET: &str = "sk-test/0123456789/abcdef";
 
 fn open(refine: &Refine, home: &Path) -> Result<Agent, RefineError> {
     Agent::open(refine, &home.join("cache"), limit(), &|name| match name {
@@ -34,7 +34,11 @@ async fn it_is_sent_and_shown_nowhere() {
         let quoted = format!("mug for {}", call.authorization.as_ref().unwrap());
         match number {
             0 => Reply::Http(500, "", quoted),
-            1 => Reply::Http(200, "", completion(&quoted, "stop").to_string()),
+            // As some servers spell JSON, the key is not in the text as it stands.
+            1 => {
+                let body = completion(&quoted, "stop").to_string();
+                Reply::Http(200, "", body.replace('/', "\\/"))
+            }
             _ => Reply::Http(401, "", json!({"error": {"message": quoted}}).to_string()),
         }
     });

@@ -13,7 +13,7 @@ mod server;
 mod trouble;
 
 use configs::prepare::Refine;
-use prepare::{Agent, CaptionLimit, Listing, RefineError, Refined};
+use prepare::refine::{Agent, CaptionLimit, Listing, RefineError, Refined};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use super::{config, limit, listing};
 use configs::prepare::{Refine, Roles};
-use prepare::{Agent, Refined, Spent, Stop};
+use prepare::refine::{Agent, Refined, Spent, Stop};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -87,7 +87,7 @@ async fn a_real_server_with_a_random_model() {
         let agent = open(&refine, home.path());
         let all = super::refine_all(&agent, &titles).await;
         let all: Vec<Refined> = all.into_iter().map(Result::unwrap).collect();
-        let failed = all.iter().filter(|refined| refined.stop == Stop::Failed).count();
+        let failed = all.iter().filter(|refined| refined.failure.is_some()).count();
         assert_eq!(agent.done_and_failed(), (8, failed as u64));
         let spent = agent.spent();
         runs.push(all);
@@ -105,7 +105,7 @@ async fn a_real_server_with_a_random_model() {
         let raw = matches!(refined.stop, Stop::Failed | Stop::TooLong);
         assert_eq!((refined.caption == *title, refined.model.is_empty()), (raw, raw));
         assert!((limit().count)(&refined.caption) <= 20 && refined.rounds <= 2, "{refined:?}");
-        assert_eq!(refined.failure.is_some(), refined.stop == Stop::Failed);
+        assert_eq!(refined.failure.is_some(), raw);
     }
     // Another model is not there, and this server says so with status 400.
     let wrong = Refine { model: Some("other-model".into()), ..refine };

@@ -96,11 +96,16 @@ async fn a_killed_run_loses_no_paid_answer() {
 #[tokio::test]
 async fn a_call_under_way_when_the_run_is_stopped_is_kept() {
     let home = tempfile::tempdir().unwrap();
-    let server = Server::new(|_, _| Reply::After(Duration::from_millis(200), "A mug".into()));
+    let server = Server::new(|_, _| Reply::After(Duration::from_millis(500), "A mug".into()));
     let refine = config(&server.url, home.path(), json!({"max_rounds": 0}));
-    let agent = open(&refine, home.path()).unwrap();
-    let soon = Duration::from_millis(60);
-    tokio::time::timeout(soon, agent.refine(listing("MUG"), None)).await.unwrap_err();
+    let agent = Arc::new(open(&refine, home.path()).unwrap());
+    let under_way = tokio::spawn({
+        let agent = agent.clone();
+        async move { agent.refine(listing("MUG"), None).await }
+    });
+    server.called(1).await;
+    under_way.abort();
+    assert!(under_way.await.unwrap_err().is_cancelled());
     agent.drain().await;
     drop(agent);
     let agent = open(&refine, home.path()).unwrap();

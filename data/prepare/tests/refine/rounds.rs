@@ -2,7 +2,7 @@
 
 use super::server::{Server, say};
 use super::{config, limit, listing, open, refine_one};
-use prepare::{Agent, Crop, Listing, Stop};
+use prepare::refine::{Agent, Crop, Listing, Stop};
 use serde_json::json;
 
 #[tokio::test]
@@ -122,6 +122,7 @@ async fn no_final_caption_is_too_long() {
     let refined = refine_one(&refine, home.path(), title).await.unwrap();
     assert_eq!(refined.caption, "T1 T2 T3 T4 T5 T6 T7 T8 T9 T10");
     assert_eq!((refined.rounds, refined.stop), (2, Stop::TooLong));
+    assert_eq!(refined.failure.as_deref(), Some("no caption fitted into 10 tokens"));
     // The second round asks what the first one asked: that is known already.
     assert_eq!((refined.model.as_str(), server.calls().len()), ("", 2));
     // The last is too long: the one before it stays.

@@ -2,7 +2,7 @@
 
 use super::server::{Reply, Server, say};
 use super::{config, open, refine_one};
-use prepare::Stop;
+use prepare::refine::Stop;
 use serde_json::json;
 use std::time::{Duration, SystemTime};
 
@@ -72,7 +72,7 @@ async fn a_server_is_given_the_time_it_asks_for() {
         refine_one(&refine, home.path(), "MUG").await.unwrap();
         let calls = server.calls();
         let waited = calls[1].at - calls[0].at;
-        assert!(waited >= Duration::from_secs_f64(least) && waited.as_secs_f64() < least + 1.0);
+        assert!(waited >= Duration::from_secs_f64(least) && waited.as_secs_f64() < least + 9.0);
     }
 }
 
@@ -110,8 +110,8 @@ async fn what_does_not_pass_fails_the_product() {
         "no answer in 1 try; the last: the answer is not JSON (key must be a string at line 1 \
          column 2): `{]`"
     );
-    let slow = Reply::After(Duration::from_millis(600), "late".into());
-    let timeout = json!({"endpoint": {"max_retries": 1, "timeout_s": 0.2}});
+    let slow = Reply::After(Duration::from_secs(3), "late".into());
+    let timeout = json!({"endpoint": {"max_retries": 1, "timeout_s": 1.0}});
     assert_eq!(
         failing(slow, timeout, 3).await,
         "no answer in 2 tries; the last: no whole answer came within refine.endpoint.timeout_s"
