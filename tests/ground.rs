@@ -66,7 +66,10 @@ fn what_cannot_be_used_is_named() {
     let text = said(&["--model", "/nowhere", "--phrase", "mug", path]);
     assert!(text.contains("model directory `/nowhere` does not exist"), "{text}");
     let text = said(&["--model", dir, "--phrase", "mug", path]);
-    assert!(text.contains("config.json`, which should hold the shape of a GroundingDINO"), "{text}");
+    assert!(
+        text.contains("config.json`, which should hold the shape of a GroundingDINO"),
+        "{text}"
+    );
     let text = said(&["--model", dir, "--phrase", "mug", "/nowhere.png"]);
     assert!(text.contains("cannot read `/nowhere.png`"), "{text}");
     let text = said(&["--model", dir, "--phrase", "mug", path, "--box-threshold", "2"]);
