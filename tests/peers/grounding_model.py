@@ -107,6 +107,7 @@ def randomise(model, seed):
 
 def build(shape, seed=0):
     """A random `GroundingDinoForObjectDetection` of SHAPES[shape] and its processor."""
+    import torch
     from transformers import BertConfig, GroundingDinoConfig, GroundingDinoForObjectDetection, GroundingDinoImageProcessor, GroundingDinoProcessor, SwinConfig
 
     fields = dict(SHAPES[shape])
@@ -115,6 +116,7 @@ def build(shape, seed=0):
     config = GroundingDinoConfig(
         backbone_config=SwinConfig(**fields.pop("backbone")), text_config=BertConfig(**fields.pop("text")), **fields
     )
+    torch.manual_seed(seed)
     model = GroundingDinoForObjectDetection(config).eval()
     randomise(model, seed)
     images = GroundingDinoImageProcessor(size={"shortest_edge": shortest, "longest_edge": longest})
