@@ -15,6 +15,7 @@ mod mixture;
 mod parity;
 mod patches;
 mod precision;
+mod prepare;
 mod ranks;
 mod recompute;
 mod resume;

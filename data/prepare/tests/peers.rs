@@ -1,9 +1,13 @@
 //! What other people's libraries make of ours: pyarrow, DuckDB, Polars, Hugging Face datasets and
-//! transformers open what `write_sample` wrote; imagehash computes the same perceptual hashes.
+//! transformers open prepared shards; imagehash computes the same perceptual hashes.
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use configs::prepare::PrepareConfig;
+use prepare::pipeline::{Inputs, prepare};
 use prepare::{SampleSpec, write_sample};
 
 /// Runs a script of `tests/peers` with the Python peers, and returns what it prints.
@@ -32,11 +36,20 @@ fn python(script: &str, args: &[&Path]) -> String {
 }
 
 #[test]
-fn python_libraries_open_the_sample() {
+fn python_libraries_open_prepared_shards() {
     let home = tempfile::tempdir().unwrap();
-    let out = home.path().join("sample");
-    write_sample(&out, &SampleSpec { products: 240, seed: 5 }, |_, _| {}).unwrap();
-    let printed = python("check_sample.py", &[&out]);
+    let (sample, shards) = (home.path().join("sample"), home.path().join("shards"));
+    write_sample(&sample, &SampleSpec { products: 240, seed: 5 }, |_, _| {}).unwrap();
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/prepare-sample.yaml");
+    let overrides = [
+        format!("catalogue.paths={}/catalogue.parquet", sample.display()),
+        format!("output.dir={}", shards.display()),
+    ];
+    let cfg = PrepareConfig::load(Path::new(config), &overrides).unwrap();
+    let inputs = Inputs::offline(cfg.to_yaml().unwrap());
+    let outcome = prepare(&cfg, inputs, &Arc::default(), &AtomicBool::new(false)).unwrap();
+    assert_eq!((outcome.index.counts.rows, outcome.written), (240, true));
+    let printed = python("check_shards.py", &[&shards, &sample]);
     assert!(printed.trim_end().ends_with("ok"), "{printed}");
 }
 

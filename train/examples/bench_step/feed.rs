@@ -3,13 +3,13 @@
 use crate::Args;
 use anyhow::{Context, Result};
 use checkpoints::TensorFile;
-use configs::{Clean, Data, Loss};
 use configs::prepare::PrepareConfig;
+use configs::{Clean, Data, Loss};
 use data::{Batch, Cursor, Loader, PadId, Preprocessor, Shard, Tokenizer};
 use native::Uploader;
-use serde::Deserialize;
 use prepare::pipeline::{Inputs, prepare};
 use prepare::{SampleSpec, write_sample};
+use serde::Deserialize;
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;

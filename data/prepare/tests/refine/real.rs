@@ -1,7 +1,7 @@
 //! The agent against a chat server that is not ours: `transformers serve` with a random model.
 
 use super::{config, limit, listing};
-use configs::prepare::{Refine, Roles};
+use configs::prepare::{AgentRoles, Refine};
 use prepare::refine::{Agent, Refined, Spent, Stop};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -79,7 +79,7 @@ async fn a_real_server_with_a_random_model() {
     let sampling = json!({"temperature": 1.0, "max_tokens": 24});
     let more = json!({"model": server.model, "sampling": sampling, "max_rounds": 2,
                       "max_reasks": 4, "endpoint": {"concurrency": 4, "timeout_s": 60.0}});
-    let refine = Refine { roles: Roles::default(), ..config(&server.url, home.path(), more) };
+    let refine = Refine { roles: AgentRoles::default(), ..config(&server.url, home.path(), more) };
     let titles: Vec<String> = (0..8).map(|number| format!("red MUG no. {number}")).collect();
     let mut runs: Vec<Vec<Refined>> = Vec::new();
     let mut first = Spent::default();

@@ -12,6 +12,7 @@ use crate::{BoxPx, Grounding};
 fn row(id: &str) -> ShardRow {
     ShardRow {
         product_id: id.to_owned(),
+        group: None,
         image: vec![7; 1000],
         image_raw: None,
         captions: vec!["a red mug".to_owned(), "mug".to_owned()],
@@ -79,9 +80,10 @@ fn row_groups_close_by_bytes_too() {
 #[test]
 fn missing_boxes_are_null_and_given_values_come_back() {
     let home = tempfile::tempdir().unwrap();
-    let optional = OptionalColumns { image_raw: true, attributes: true, weight: true };
+    let optional = OptionalColumns { group: true, image_raw: true, attributes: true, weight: true };
     let options = ShardOptions { optional, ..ShardOptions::default() };
-    let bare = ShardRow { image_raw: Some(vec![1]), weight: Some(0.5), ..row("bare") };
+    let group = Some("bare".to_owned());
+    let bare = ShardRow { group, image_raw: Some(vec![1]), weight: Some(0.5), ..row("bare") };
     let full = ShardRow {
         box_px: Some(BoxPx { x0: 1.0, y0: 2.0, x1: 3.0, y1: 4.5 }),
         box_score: Some(0.75),
@@ -97,6 +99,8 @@ fn missing_boxes_are_null_and_given_values_come_back() {
     let bottom = boxes.as_struct().column_by_name("y1").unwrap();
     assert_eq!(bottom.as_primitive::<arrow_array::types::Float32Type>().value(1), 4.5);
     assert!(batch.column_by_name("box_score").unwrap().is_null(0));
+    let groups = batch.column_by_name("group").unwrap().as_string::<i32>();
+    assert_eq!((groups.value(0), groups.value(1)), ("bare", "bare"));
     let attributes = batch.column_by_name("attributes").unwrap().as_list::<i32>();
     assert_eq!((attributes.value(0).len(), attributes.value(1).len()), (0, 1));
     let words = batch.column_by_name("grounding").unwrap().as_string::<i32>();
