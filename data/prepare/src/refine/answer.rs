@@ -97,9 +97,9 @@ fn unfenced(text: &str) -> &str {
 
 /// Without a first `Caption:`, `**Refined caption:**` or `Here is the caption:`.
 fn unlabelled(text: &str) -> &str {
-    let Some((label, rest)) = text.split_once(':') else { return text };
-    let bold = label.trim_start().starts_with("**");
-    let label: String = label.chars().filter(|c| !"*_#\"".contains(*c)).collect();
+    let Some((before, rest)) = text.split_once(':') else { return text };
+    let bold = before.trim_start().starts_with("**");
+    let label: String = before.chars().filter(|c| !"*_#".contains(*c)).collect();
     let label = label.trim().to_lowercase();
     let is_label = ["caption", "description"].iter().any(|end| label.ends_with(end))
         && label.split_whitespace().count() <= 7
@@ -111,7 +111,12 @@ fn unlabelled(text: &str) -> &str {
         return text;
     }
     let rest = rest.trim_start();
-    rest.strip_prefix("**").filter(|_| bold).unwrap_or(rest).trim_start()
+    match (bold, rest.strip_prefix("**")) {
+        (true, Some(rest)) => rest.trim_start(),
+        // The marks are around all of it, and come off first.
+        (true, None) if !before.trim_end().ends_with("**") => text,
+        _ => rest,
+    }
 }
 
 /// Without one pair of quotes or markdown marks around all of it.
@@ -172,6 +177,8 @@ mod tests {
             "```text\nCaption: **A red mug**\n```",
             "\u{201c}A red mug\u{201d}",
             "\"Caption: A red mug\"",
+            "**Caption: A red mug**",
+            "**Caption**: A red mug",
             "<think>It is \"red\".</think>\nA red mug",
             "it is red</think> A red mug",
             "A red mug <STOP>",
