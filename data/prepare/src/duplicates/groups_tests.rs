@@ -84,6 +84,24 @@ fn the_lowest_bits_are_taken() {
 }
 
 #[test]
+fn splitting_again_and_again_loses_no_pair() {
+    let no_keys = vec![None::<&str>; 20_000];
+    for (seed, varied, max_distance) in
+        [(1, u64::MAX, 1), (2, 0xffff_ffff, 0), (3, 0x00ff_00ff_0000_00ff, 2), (4, 0xffff_ffff, 4)]
+    {
+        let hashes = clustered(20_000, 9_000, 5, varied, seed);
+        let mut items: Vec<Item> = (0..)
+            .zip(&hashes)
+            .map(|(product, hash)| Item { hash: hash.unwrap(), product })
+            .collect();
+        let mut sets = Sets::new(20_000);
+        compare_all(&mut items, max_distance, &mut sets);
+        let expected: Vec<u32> = (0..20_000).map(|product| sets.first(product)).collect();
+        assert!(groups(&hashes, &no_keys, max_distance) == expected, "{varied:x} {max_distance}");
+    }
+}
+
+#[test]
 fn equal_hashes_and_one_great_cluster_take_one_pass() {
     let start = Instant::now();
     let equal = vec![Some(0x1234_5678_9abc_def0); 100_000];
@@ -105,7 +123,7 @@ proptest! {
     #[test]
     fn groups_are_those_of_all_pairs(
         seed: u64,
-        count in 0_usize..700,
+        count in 0_usize..1000,
         centres in 1_u64..300,
         most in 0_u64..8,
         varied in prop_oneof![
@@ -133,7 +151,7 @@ proptest! {
 
 /// `cargo test --release -p prepare a_million -- --ignored --nocapture` prints the times.
 #[test]
-#[ignore = "measures: it takes seconds, optimised"]
+#[ignore = "measures: it takes minutes"]
 fn a_million_hashes() {
     let no_keys = vec![None::<&str>; 1_000_000];
     for (name, hashes) in [
@@ -142,7 +160,7 @@ fn a_million_hashes() {
         ("1,000 clusters", clustered(1_000_000, 1000, 12, u64::MAX, 5)),
         ("40 bits vary", clustered(1_000_000, u64::MAX, 0, 0x00ff_ffff_ffff << 10, 6)),
     ] {
-        for max_distance in [0, 2, 4, 6, 8] {
+        for max_distance in [0, 4, 6] {
             let start = Instant::now();
             let found = groups(&hashes, &no_keys, max_distance);
             let elapsed = start.elapsed();
