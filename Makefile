@@ -3,7 +3,7 @@
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: quickstart test lint bench bench-data bench-grounding bench-gpu libtorch libjpeg peers bench-peers triton tools
+.PHONY: quickstart test lint bench bench-data bench-grounding bench-gpu bench-prepare libtorch libjpeg peers bench-peers triton tools
 
 # The main job on the embedded synthetic sample, to a retrieval report.
 quickstart: libtorch libjpeg
@@ -35,6 +35,11 @@ bench-data: libtorch libjpeg peers bench-peers
 	cargo build --release --bin vlclip
 	cargo build --release --package data --example bench_loader
 	PYTHONPATH=.bench-peers:.peers:.libtorch $(PYTHON) tests/peers/bench_data.py $(ARGS)
+
+# Shards prepared beside a Python script, in ARGS what tests/peers/bench_prepare.py takes.
+bench-prepare: libtorch libjpeg peers
+	cargo build --release --bin vlclip
+	PYTHONPATH=.peers:.libtorch $(PYTHON) tests/peers/bench_prepare.py $(ARGS)
 
 # The detector beside transformers on CPUs, at the published tiny size; nothing else may run. In ARGS what
 # tests/peers/bench_grounding.py takes.
