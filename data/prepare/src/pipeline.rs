@@ -69,7 +69,7 @@ pub struct Inputs {
     /// Of the tokenizer that captions are measured with.
     pub tokenizer_sha256: Option<String>,
     /// Reads the environment: `|name| std::env::var(name).ok()`.
-    pub variable: Box<dyn Fn(&str) -> Option<String>>,
+    pub variable: fn(&str) -> Option<String>,
     /// The configuration as it was resolved, kept beside the shards.
     pub config_yaml: String,
 }
@@ -82,7 +82,7 @@ impl Inputs {
             detector_sha256: None,
             caption_limit: None,
             tokenizer_sha256: None,
-            variable: Box::new(|_| None),
+            variable: |_| None,
             config_yaml,
         }
     }
@@ -129,7 +129,7 @@ pub fn prepare(
         return Ok(Outcome { index, written: false, spent, damaged_answers });
     }
     let work = Work::open(&cfg.output, &identity)?;
-    let agent = Agent::open(&cfg.refine, &work.path(work::ANSWERS), limit, &*inputs.variable)?;
+    let agent = Agent::open(&cfg.refine, &work.path(work::ANSWERS), limit, &inputs.variable)?;
     let fetcher = Fetcher::new(&cfg.catalogue.fetch, Some(&work.path("fetched")))?;
     let stages = Arc::new(Stages::new(cfg, fetcher, inputs.detector, agent, progress.clone()));
     let rows = Run { cfg, catalogue, stages: stages.clone(), progress, stop };

@@ -7,7 +7,7 @@ use configs::prepare::PrepareConfig;
 use configs::{Clean, Data, Loss};
 use data::{Batch, Cursor, Loader, PadId, Preprocessor, Shard, Tokenizer};
 use native::Uploader;
-use prepare::pipeline::{Inputs, prepare};
+use prepare::pipeline;
 use prepare::{SampleSpec, write_sample};
 use serde::Deserialize;
 use serde_json::json;
@@ -169,8 +169,8 @@ fn draw_shards(folder: &Path) -> Result<()> {
         format!("output.dir={}", folder.display()),
     ];
     let cfg = PrepareConfig::load(Path::new("configs/prepare-sample.yaml"), &overrides)?;
-    let inputs = Inputs::offline(cfg.to_yaml()?);
-    prepare(&cfg, inputs, &Arc::default(), &AtomicBool::new(false))?;
+    let inputs = pipeline::Inputs::offline(cfg.to_yaml()?);
+    pipeline::prepare(&cfg, inputs, &Arc::default(), &AtomicBool::new(false))?;
     std::fs::copy(drawn.join("tokenizer.json"), folder.join("tokenizer.json"))?;
     Ok(())
 }

@@ -82,7 +82,7 @@ fn inputs(cfg: &PrepareConfig) -> Result<Inputs> {
         detector_sha256,
         caption_limit,
         tokenizer_sha256,
-        variable: Box::new(|name| std::env::var(name).ok()),
+        variable: |name| std::env::var(name).ok(),
         config_yaml: cfg.to_yaml()?,
     })
 }

@@ -98,8 +98,8 @@ impl CsvRows {
     /// A hint where the whole line is one name that holds other delimiters.
     fn other_delimiter(&self, names: &[&str]) -> String {
         let [only] = names else { return String::new() };
-        let others = [',', ';', '\t', '|'].into_iter();
-        let likely = others.filter(|c| *c as u8 != self.delimiter && only.contains(*c)).next();
+        let mut others = [',', ';', '\t', '|'].into_iter();
+        let likely = others.find(|c| *c as u8 != self.delimiter && only.contains(*c));
         likely.map_or_else(String::new, |c| {
             let found = char::from(self.delimiter);
             format!(

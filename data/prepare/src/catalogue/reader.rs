@@ -31,7 +31,7 @@ pub(super) struct Reader {
 }
 
 enum Rows {
-    Csv(CsvRows),
+    Csv(Box<CsvRows>),
     Jsonl(JsonRows),
     Parquet(Box<ParquetRows>),
 }
@@ -66,7 +66,10 @@ impl Reader {
         let (rows, meter) = match file.kind {
             Kind::Csv { delimiter, quotes } => {
                 let (window, meter) = text(file)?;
-                (Rows::Csv(CsvRows::open(file, window, (delimiter, quotes), plan)?), meter)
+                {
+                    let rows = CsvRows::open(file, window, (delimiter, quotes), plan)?;
+                    (Rows::Csv(Box::new(rows)), meter)
+                }
             }
             Kind::Jsonl => {
                 let (window, meter) = text(file)?;

@@ -108,12 +108,14 @@ fn compare_all(items: &mut [Item], max_distance: u32, sets: &mut Sets) {
     for index in 0..items.len() {
         num_reached = num_reached.max(index + 1);
         let from = items[index];
-        for other in num_reached..items.len() {
+        let mut other = num_reached;
+        while other < items.len() {
             if (from.hash ^ items[other].hash).count_ones() <= max_distance {
                 sets.join(from.product, items[other].product);
                 items.swap(other, num_reached);
                 num_reached += 1;
             }
+            other += 1;
         }
     }
 }
