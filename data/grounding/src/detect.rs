@@ -169,10 +169,10 @@ impl Detector {
             let boxes = corners(&outputs.boxes, &inputs.sizes).to_device(Device::Cpu);
             (rows(&boxes), rows(&outputs.logits.sigmoid().to_device(Device::Cpu)))
         })?;
-        let queries = usize::try_from(self.config.num_queries).unwrap_or(0).max(1);
-        let tokens = shares.len() / boxes.len().max(1) * 4;
+        let size = |n: i64| usize::try_from(n).unwrap_or(0).max(1);
+        let (queries, tokens) = (size(self.config.num_queries), size(self.config.max_text_len));
         let mut found: Vec<Vec<Detection>> = vec![vec![]; inputs.sizes.len()];
-        for (i, (xyxy, shares)) in boxes.chunks(4).zip(shares.chunks(tokens.max(1))).enumerate() {
+        for (i, (xyxy, shares)) in boxes.chunks(4).zip(shares.chunks(tokens)).enumerate() {
             let picture = i / queries;
             let score = shares.iter().copied().fold(0.0, f32::max);
             if score <= box_threshold {
