@@ -8,7 +8,7 @@ export PYTHON
 # The main job on the embedded synthetic sample, to a retrieval report.
 quickstart: libtorch libjpeg
 	cargo run --release --quiet --bin vlclip -- sample --out checkpoints/sample
-	cargo run --release --quiet --bin vlclip -- prepare configs/prepare-sample.yaml
+	cargo run --release --quiet --bin vlclip -- prepare configs/prepare/sample.yaml
 	cargo run --release --quiet --bin vlclip -- train configs/quickstart.yaml
 	cargo run --release --quiet --bin vlclip -- eval --model checkpoints/runs/quickstart/best \
 	  --items checkpoints/sample-shards/test --out checkpoints/runs/quickstart/eval/test

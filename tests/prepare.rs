@@ -22,7 +22,7 @@ fn catalogue() -> &'static Path {
 
 /// `vlclip prepare` of the sample's configuration, with overrides.
 fn arguments(out: &Path, more: &[&str]) -> Vec<String> {
-    let mut args = vec!["prepare".into(), "configs/prepare-sample.yaml".to_owned()];
+    let mut args = vec!["prepare".into(), "configs/prepare/sample.yaml".to_owned()];
     let paths = format!("catalogue.paths={}", catalogue().display());
     let out = format!("output.dir={}", out.display());
     for set in [paths.as_str(), &out, "output.file_mb=1"].iter().chain(more) {

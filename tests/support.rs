@@ -57,7 +57,7 @@ pub fn sample() -> &'static Path {
         assert!(drawn.status.success(), "{}", text(&drawn));
         let paths = format!("catalogue.paths={}/catalogue.parquet", catalogue.display());
         let dir = format!("output.dir={}", shards.display());
-        let config = "configs/prepare-sample.yaml";
+        let config = "configs/prepare/sample.yaml";
         let prepared = vlclip(&["prepare", config, "--set", &paths, "--set", &dir]);
         assert!(prepared.status.success(), "{}", text(&prepared));
         std::fs::copy(catalogue.join("tokenizer.json"), shards.join("tokenizer.json")).unwrap();

@@ -172,3 +172,33 @@ fn every_key_of_the_schema_is_described() {
     let columns = &schema["$defs"]["BoxColumns"]["oneOf"][1];
     assert_eq!((&columns["minItems"], &columns["maxItems"]), (&4.into(), &4.into()));
 }
+
+#[test]
+fn every_recipe_loads_and_comes_back_from_its_resolved_text() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("prepare");
+    let mut found = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let cfg = PrepareConfig::load(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
+        let again = load(&cfg.to_yaml().unwrap(), &[]).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(cfg, again, "{}", path.display());
+        found += 1;
+    }
+    assert!(found >= 2);
+}
+
+#[test]
+fn an_agent_needs_a_tokenizer() {
+    let llm = ["refine.kind=llm", "refine.model=m", "refine.endpoint={url: 'http://localhost/v1'}"];
+    let said = message(&llm);
+    assert!(
+        said.contains(
+            "refine.tokenizer: expected the model's folder or its tokenizer.json, which captions \
+             are measured with, found none"
+        ),
+        "{said}"
+    );
+    let mut all = llm.to_vec();
+    all.push("refine.tokenizer=clip");
+    assert_eq!(set(&all).refine.tokenizer.unwrap().to_str(), Some("clip"));
+}

@@ -75,6 +75,7 @@ parts!(
     a_resumed_run_reads_no_more_than_its_windows,
     blocks_on_disk_are_not_fetched_again_and_keep_to_their_limit,
     footers_beside_the_run_are_not_fetched_again,
+    files_are_uploaded_whole_and_in_parts,
     web_servers_are_read_by_name
 );
 
@@ -299,4 +300,28 @@ fn web_servers_are_read_by_name_() {
     assert!(text.contains("a web server cannot be listed, so wildcards find nothing"), "{text}");
     let text = message(format!("{url}/none.parquet"));
     assert!(text.contains("there is no such file; a web server cannot be listed"), "{text}");
+}
+
+#[test]
+#[ignore = "a part of the test of the same name"]
+fn files_are_uploaded_whole_and_in_parts_() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join("a.parquet"), &[row(0)], 1);
+    let (server, proxy) = serve(dir.path());
+    let root = format!("s3://{}/out", server.bucket);
+    data::source::check_bucket(&root).unwrap();
+    for size in [0, 1000, 8 << 20, (20 << 20) + 7] {
+        let bytes: Vec<u8> = (0..size).map(|i: usize| (i * 31 >> 8) as u8).collect();
+        let file = dir.path().join("file");
+        std::fs::write(&file, &bytes).unwrap();
+        let url = format!("{root}/{size}.bin");
+        assert!(data::source::read_object(&url).unwrap().is_none());
+        data::source::upload(&file, &url).unwrap();
+        assert!(data::source::read_object(&url).unwrap().unwrap() == bytes, "{size} bytes");
+    }
+    assert!(proxy.requests().iter().any(|r| r.method == "POST"), "a multipart upload");
+    let error = data::source::upload(&dir.path().join("gone"), &root).unwrap_err().to_string();
+    assert!(error.contains("gone"), "{error}");
+    let error = data::source::upload(&dir.path().join("file"), "http://h/x").unwrap_err();
+    assert!(error.to_string().contains("cannot be written to: expected s3, gs or az"), "{error}");
 }

@@ -136,7 +136,7 @@ def main():
         with tempfile.TemporaryDirectory(dir=TARGET) as home:
             sets = [f"catalogue.paths={catalogue}", f"output.dir={home}/shards", f"duplicates.enabled={str(not hashes).lower()}"]
             sets = [part for value in sets for part in ("--set", value)]
-            found["vlclip prepare"].append(run([VLCLIP, "prepare", "configs/prepare-sample.yaml", *sets]))
+            found["vlclip prepare"].append(run([VLCLIP, "prepare", "configs/prepare/sample.yaml", *sets]))
             index = json.loads(Path(home, "shards/index.json").read_text())
             assert index["counts"]["rows"] == args.products, index["counts"]
             command = [sys.executable, __file__, "--script", catalogue, Path(home, "script"), *hashes]

@@ -4,7 +4,7 @@ use super::Checks;
 use crate::error::Issue;
 use crate::prepare::{
     Attributes, BoxColumns, Catalogue, Duplicates, Fetch, Format, Grounding, GroundingKind, Output,
-    ProductType, RawPrepare, Roles,
+    ProductType, RawPrepare, RefineKind, Roles,
 };
 
 /// Every problem of `cfg`, in the order of its sections; empty if it can run.
@@ -13,6 +13,11 @@ pub(crate) fn issues(cfg: &RawPrepare) -> Vec<Issue> {
     catalogue(&mut checks, &cfg.catalogue);
     grounding(&mut checks, &cfg.grounding);
     checks.0.extend(cfg.refine.issues());
+    if cfg.refine.kind == RefineKind::Llm {
+        let named = cfg.refine.tokenizer.is_some();
+        let expected = "the model's folder or its tokenizer.json, which captions are measured with";
+        checks.require(named, "refine.tokenizer", expected, "none");
+    }
     duplicates(&mut checks, cfg.duplicates);
     output(&mut checks, &cfg.output);
     checks.0

@@ -40,7 +40,7 @@ fn python_libraries_open_prepared_shards() {
     let home = tempfile::tempdir().unwrap();
     let (sample, shards) = (home.path().join("sample"), home.path().join("shards"));
     write_sample(&sample, &SampleSpec { products: 240, seed: 5 }, |_, _| {}).unwrap();
-    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/prepare-sample.yaml");
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/prepare/sample.yaml");
     let overrides = [
         format!("catalogue.paths={}/catalogue.parquet", sample.display()),
         format!("output.dir={}", shards.display()),

@@ -168,7 +168,7 @@ fn draw_shards(folder: &Path) -> Result<()> {
         format!("catalogue.paths={}/catalogue.parquet", drawn.display()),
         format!("output.dir={}", folder.display()),
     ];
-    let cfg = PrepareConfig::load(Path::new("configs/prepare-sample.yaml"), &overrides)?;
+    let cfg = PrepareConfig::load(Path::new("configs/prepare/sample.yaml"), &overrides)?;
     let inputs = pipeline::Inputs::offline(cfg.to_yaml()?);
     pipeline::prepare(&cfg, inputs, &Arc::default(), &AtomicBool::new(false))?;
     std::fs::copy(drawn.join("tokenizer.json"), folder.join("tokenizer.json"))?;

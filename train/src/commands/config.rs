@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Subcommand;
 use configs::RunConfig;
+use configs::prepare::PrepareConfig;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,7 +24,11 @@ enum Action {
     /// Check the configuration and say nothing else.
     Check(File),
     /// Print the JSON schema, for editors.
-    Schema,
+    Schema {
+        /// That of `vlclip prepare`.
+        #[arg(long)]
+        prepare: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -33,20 +38,34 @@ struct File {
     /// Replace a value, as `key.path=value`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// The file is one of `vlclip prepare`.
+    #[arg(long)]
+    prepare: bool,
+}
+
+impl File {
+    /// Loads the file, and gives it back with every default.
+    fn resolved(&self) -> Result<String> {
+        Ok(match self.prepare {
+            true => PrepareConfig::load(&self.config, &self.overrides)?.to_yaml()?,
+            false => RunConfig::load(&self.config, &self.overrides)?.to_yaml()?,
+        })
+    }
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.action {
         Action::Show(file) => {
-            super::print(&RunConfig::load(&file.config, &file.overrides)?.to_yaml()?)?;
+            super::print(&file.resolved()?)?;
         }
         Action::Check(file) => {
-            RunConfig::load(&file.config, &file.overrides)?;
+            file.resolved()?;
             eprintln!("{}: valid", file.config.display());
         }
-        Action::Schema => {
-            super::print(&(serde_json::to_string_pretty(&configs::schema())? + "\n"))?;
+        Action::Schema { prepare } => {
+            let schema = if *prepare { configs::prepare::schema() } else { configs::schema() };
+            super::print(&(serde_json::to_string_pretty(&schema)? + "\n"))?;
         }
     }
     Ok(ExitCode::SUCCESS)

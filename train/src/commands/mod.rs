@@ -20,7 +20,7 @@ use std::process::ExitCode;
 /// Shown below the list of commands.
 pub const EXAMPLES: &str = "Examples:
   vlclip sample --out checkpoints/sample
-  vlclip prepare configs/prepare-sample.yaml
+  vlclip prepare configs/prepare/sample.yaml
   vlclip inspect checkpoints/sample-shards/train --tokenizer checkpoints/sample/tokenizer.json
   vlclip doctor configs/quickstart.yaml
   vlclip train configs/quickstart.yaml --set optim.lr=5e-4

@@ -27,7 +27,7 @@ const CLIP_TOKENS: usize = 77;
 /// configuration and catalogue that are there already are left as they are.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  vlclip prepare configs/prepare.yaml --set output.dir=shards --set grounding.kind=none"
+    after_help = "Example:\n  vlclip prepare configs/prepare/sample.yaml --set output.dir=shards --set grounding.kind=none"
 )]
 pub struct Args {
     /// YAML file.
