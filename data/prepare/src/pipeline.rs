@@ -11,6 +11,7 @@
 mod assemble;
 mod crop;
 mod entry;
+mod gather;
 mod identity;
 mod index;
 mod journal;
@@ -29,34 +30,19 @@ pub use progress::Progress;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
-use configs::prepare::{GroundingKind, PrepareConfig};
-use futures_util::StreamExt;
-use futures_util::stream;
+use configs::prepare::PrepareConfig;
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
 
-use crate::catalogue::{Catalogue, Position, Product};
+use crate::catalogue::Catalogue;
 use crate::grounding::Detector;
 use crate::refine::{Agent, CaptionLimit, Spent};
-use crate::{Fetcher, PrepareError, Reject};
-use assemble::Listing;
-use entry::RejectMeta;
+use crate::{Fetcher, PrepareError};
+use gather::Gathering;
 use identity::Identity;
-use journal::{Found, Journal};
-use sheet::Chosen;
-use stages::{Done, Stages};
+use stages::Stages;
 use work::Work;
-
-/// Products of a block; with a detector as many as four of its batches.
-const BLOCK: usize = 64;
-const DETECTED_BATCHES: usize = 4;
-/// A share of rejected products is judged as if at least so many were done.
-const AT_LEAST: u64 = 100;
-/// Rejected products that an error names.
-const MAX_EXAMPLES: usize = 5;
 
 /// What a run is given beside its configuration.
 pub struct Inputs {
@@ -132,8 +118,8 @@ pub fn prepare(
     let agent = Agent::open(&cfg.refine, &work.path(work::ANSWERS), limit, &inputs.variable)?;
     let fetcher = Fetcher::new(&cfg.catalogue.fetch, Some(&work.path("fetched")))?;
     let stages = Arc::new(Stages::new(cfg, fetcher, inputs.detector, agent, progress.clone()));
-    let rows = Run { cfg, catalogue, stages: stages.clone(), progress, stop };
-    let gathered = rows.gather(&work)?;
+    let gathering = Gathering { cfg, catalogue, stages: stages.clone(), progress, stop };
+    let gathered = gathering.run(&work)?;
     stages.agent.finish()?;
 
     let identity_sha256 = hex(&Sha256::digest(work::to_json(&identity)?));
@@ -144,9 +130,9 @@ pub fn prepare(
     metadata.extend(prompts.map(|sha256| ("vlclip.prepare.prompts_sha256".to_owned(), sha256)));
     let staging = output::staging(&cfg.output, &work)?;
     let plan = gathered.listing.plan(cfg);
-    let journal = work.path(JOURNAL);
+    let journal = work.path(work::JOURNAL);
     let options = shards::options(cfg, metadata);
-    let splits = shards::write(&plan, &journal, &work, &staging, &options, progress)?;
+    let splits = shards::write(&plan, &journal, &work, &staging, &options, progress, stop)?;
     let mut counts = gathered.counts;
     (counts.groups, counts.grouped) = (plan.groups, plan.grouped);
     gathered.rejects.finish()?;
@@ -157,204 +143,6 @@ pub fn prepare(
     drop(stages); // it has the answers open
     work.clear()?;
     Ok(Outcome { index, written: true, spent, damaged_answers })
-}
-
-const JOURNAL: &str = "rows.journal";
-
-/// What a catalogue came to.
-struct Gathered {
-    listing: Listing,
-    counts: Tally,
-    rejects: rejects::Rejects,
-    chosen: Chosen,
-    examples: Vec<String>,
-}
-
-impl Gathered {
-    fn reject(&mut self, meta: RejectMeta) -> Result<(), PrepareError> {
-        self.counts.reject(&meta);
-        if self.examples.len() < MAX_EXAMPLES {
-            let line = meta.line.map_or(format!("row {}", meta.row), |line| format!("line {line}"));
-            self.examples.push(format!("`{}` {line}: {}: {}", meta.file, meta.cause, meta.detail));
-        }
-        self.rejects.push(meta)
-    }
-
-    /// An error where too many were rejected, of at least `at_least`.
-    fn judge(&self, at_least: u64, most: f64) -> Result<(), PrepareError> {
-        let (rejected, products) = (self.counts.num_rejected(), self.counts.products);
-        if rejected as f64 <= most * products.max(at_least) as f64 {
-            return Ok(());
-        }
-        let examples = self.examples.join("\n  ");
-        Err(PrepareError::Rejects { rejected, products, most, examples })
-    }
-}
-
-/// A block of the catalogue, and where it goes on.
-type Block = (Vec<Result<Product, Reject>>, Position, f64);
-
-/// The first half of a run: every product into the journal.
-struct Run<'a> {
-    cfg: &'a PrepareConfig,
-    catalogue: Catalogue,
-    stages: Arc<Stages>,
-    progress: &'a Arc<Progress>,
-    stop: &'a AtomicBool,
-}
-
-impl Run<'_> {
-    fn gather(self, work: &Work) -> Result<Gathered, PrepareError> {
-        let staging = output::staging(&self.cfg.output, work)?;
-        let mut gathered = Gathered {
-            listing: Listing::default(),
-            counts: Tally::default(),
-            rejects: rejects::Rejects::create(&staging.join("rejects.parquet"))?,
-            chosen: Chosen::default(),
-            examples: Vec::new(),
-        };
-        let mut known = Vec::new();
-        let journal_path = work.path(JOURNAL);
-        let Found { mut journal, next } = Journal::open(
-            &journal_path,
-            |meta, place| {
-                gathered.counts.row(&meta);
-                gathered.chosen.add(&meta, place);
-                gathered.listing.add(&meta, place);
-            },
-            |meta| known.push(meta),
-        )?;
-        known.into_iter().try_for_each(|meta| gathered.reject(meta))?;
-        self.stages.sampler.seed(&gathered.chosen);
-        self.progress.done.store(gathered.counts.products, Ordering::Relaxed);
-        self.progress.rejected.store(gathered.counts.num_rejected(), Ordering::Relaxed);
-
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| PrepareError::Internal(format!("cannot start threads: {error}")))?;
-        let outcome = runtime.block_on(self.pump(next, &mut journal, &mut gathered));
-        let synced = journal.sync();
-        // Answers that are under way were paid.
-        let drained = async {
-            let _ = tokio::time::timeout(DRAIN, self.stages.agent.drain()).await;
-        };
-        runtime.block_on(drained);
-        runtime.shutdown_timeout(Duration::from_secs(5));
-        outcome?;
-        synced?;
-        gathered.judge(1, self.cfg.output.max_reject_fraction)?;
-        if gathered.listing.len() == 0 {
-            return Err(PrepareError::NoProducts { products: gathered.counts.products });
-        }
-        Ok(gathered)
-    }
-
-    /// Moves blocks from the catalogue through the stages into the journal.
-    async fn pump(
-        &self,
-        from: Position,
-        journal: &mut Journal,
-        gathered: &mut Gathered,
-    ) -> Result<(), PrepareError> {
-        let block_rows = match self.cfg.grounding.kind {
-            GroundingKind::GroundingDino => self.cfg.grounding.batch * DETECTED_BATCHES,
-            GroundingKind::None | GroundingKind::Given => BLOCK,
-        };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let blocks = read_ahead(self.catalogue.clone(), from, block_rows);
-        let blocks = stream::unfold(blocks, |mut blocks| async {
-            let block = blocks.recv().await?;
-            Some((block, blocks))
-        });
-        let done = blocks.map(|block: Result<Block, PrepareError>| {
-            let stages = self.stages.clone();
-            async move {
-                let (block, next, read) = block?;
-                let task = tokio::spawn(stages.run(block));
-                let entries =
-                    task.await.map_err(|error| PrepareError::Internal(error.to_string()))?;
-                Ok::<_, PrepareError>((entries?, next, read))
-            }
-        });
-        let mut done = std::pin::pin!(done.buffered(cores + 1));
-        loop {
-            let next = tokio::select! {
-                next = done.next() => next,
-                () = stopped(self.stop) => return Err(self.interrupted(gathered)),
-            };
-            let Some(block) = next else { return Ok(()) };
-            let (entries, next, read) = block?;
-            for entry in entries {
-                match entry {
-                    Done::Row { meta, crop, raw } => {
-                        let place = journal.row(&meta, &crop, &raw)?;
-                        gathered.counts.row(&meta);
-                        gathered.chosen.add(&meta, place);
-                        gathered.listing.add(&meta, place);
-                    }
-                    Done::Reject(meta) => {
-                        journal.reject(&meta)?;
-                        gathered.reject(meta)?;
-                    }
-                }
-            }
-            journal.end_block(next)?;
-            self.progress.set_read(read);
-            self.progress.done.store(gathered.counts.products, Ordering::Relaxed);
-            self.progress.rejected.store(gathered.counts.num_rejected(), Ordering::Relaxed);
-            gathered.judge(AT_LEAST, self.cfg.output.max_reject_fraction)?;
-        }
-    }
-
-    fn interrupted(&self, gathered: &Gathered) -> PrepareError {
-        PrepareError::Interrupted { done: gathered.counts.products }
-    }
-}
-
-/// How long answers of the agent that are under way are waited for at the end of a run.
-const DRAIN: Duration = Duration::from_secs(30);
-
-async fn stopped(stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// Reads blocks of `rows` rows on a thread of its own.
-fn read_ahead(
-    catalogue: Catalogue,
-    from: Position,
-    rows: usize,
-) -> mpsc::Receiver<Result<Block, PrepareError>> {
-    let (send, receive) = mpsc::channel(1);
-    std::thread::spawn(move || {
-        let mut products = catalogue.products(from);
-        loop {
-            let mut block = Vec::with_capacity(rows);
-            let mut next = from;
-            for product in products.by_ref().take(rows) {
-                match product {
-                    Ok(product) => {
-                        next = match &product {
-                            Ok(product) => product.row.next(),
-                            Err(reject) => reject.row.next(),
-                        };
-                        block.push(product);
-                    }
-                    Err(error) => {
-                        let _ = send.blocking_send(Err(error));
-                        return;
-                    }
-                }
-            }
-            let read = products.fraction();
-            if block.is_empty() || send.blocking_send(Ok((block, next, read))).is_err() {
-                return; // the end, or nobody waits any more
-            }
-        }
-    });
-    receive
 }
 
 fn hex(bytes: &[u8]) -> String {

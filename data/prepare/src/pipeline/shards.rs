@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
@@ -45,7 +45,7 @@ pub(super) fn options(cfg: &PrepareConfig, metadata: Vec<(String, String)>) -> S
 /// Writes every row of `plan` below `folder`, one folder per split.
 ///
 /// # Errors
-/// The disk fails, or the journal has changed.
+/// The disk fails, the journal has changed, or the run was asked to stop.
 pub(super) fn write(
     plan: &Plan,
     journal: &Path,
@@ -53,6 +53,7 @@ pub(super) fn write(
     folder: &Path,
     options: &ShardOptions,
     progress: &Progress,
+    stop: &AtomicBool,
 ) -> Result<Files, PrepareError> {
     progress.to_write.store(plan.rows.len() as u64, Ordering::Relaxed);
     let mut done: Files = work.read(WRITTEN)?.unwrap_or_default();
@@ -80,6 +81,9 @@ pub(super) fn write(
         let mut finished = writer.finished().len();
         let left = rows.get(skipped as usize..).unwrap_or_default();
         each_row(left, journal, options.optional, |row| {
+            if stop.load(Ordering::Relaxed) {
+                return Err(PrepareError::Interrupted { done: plan.rows.len() as u64 });
+            }
             writer.push(&row)?;
             progress.written.fetch_add(1, Ordering::Relaxed);
             if writer.finished().len() > finished {

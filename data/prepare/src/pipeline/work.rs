@@ -92,6 +92,8 @@ impl Work {
     }
 }
 
+/// The file of finished products.
+pub(super) const JOURNAL: &str = "rows.journal";
 /// The folder of the agent's answers.
 pub(super) const ANSWERS: &str = "answers";
 
