@@ -200,5 +200,5 @@ fn an_agent_needs_a_tokenizer() {
     );
     let mut all = llm.to_vec();
     all.push("refine.tokenizer=clip");
-    assert_eq!(set(&all).refine.tokenizer.unwrap().to_str(), Some("clip"));
+    assert_eq!(set(&all).refine.tokenizer.as_deref(), Some(std::path::Path::new("clip")));
 }
