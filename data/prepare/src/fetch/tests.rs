@@ -406,8 +406,10 @@ fn files_are_read_and_what_is_no_picture_is_said() {
     let text = "`/dev/zero` is not a regular file: expected a picture's file";
     assert_eq!(says(ImageRef::Path("/dev/zero".into())), (Cause::ImageNotFound, text.into()));
     let large = add("d.png", &[PNG, &[0; 100_000]].concat());
-    let text = "`d.png` has 100019 bytes: at most 100000 are read (catalogue.fetch.max_mb)";
-    assert_eq!(says(large), (Cause::ImageTooLarge, text.into()));
+    let size = 100_000 + PNG.len();
+    let text =
+        format!("`d.png` has {size} bytes: at most 100000 are read (catalogue.fetch.max_mb)");
+    assert_eq!(says(large), (Cause::ImageTooLarge, text));
     let text = "`e.png`: expected JPEG, PNG or WebP, found PDF (8 bytes)";
     assert_eq!(says(add("e.png", b"%PDF-1.4")), (Cause::NotAPicture, text.into()));
     let text = "expected JPEG, PNG or WebP, found SVG (6 bytes)";

@@ -7,6 +7,8 @@ use crate::{BoxPx, Cause, Fault, Grounding};
 
 /// How far a relative number may lie outside 0..1 by rounding.
 const ROUNDING: f64 = 1e-3;
+/// The share of a pixel that is rounding.
+const SLACK_PX: f64 = 1e-6;
 
 /// What to cut out of a picture of `width` x `height` pixels whose catalogue states `numbers`, in
 /// the format and units of `columns`. Without numbers, and with a box whose shorter side has
@@ -97,11 +99,15 @@ pub(super) fn crop(
         return None;
     }
     let padding = wide.max(high) * config.padding;
-    // A share of a pixel counts as a pixel, so that nothing of the product is lost. Within the
-    // picture all are whole numbers from 0 to its sides.
-    let low = |edge: f64| (edge - padding).floor().max(0.0) as usize;
-    let high = |edge: f64, most: usize| ((edge + padding).ceil() as usize).min(most);
-    Some(Area { x0: low(x0), y0: low(y0), x1: high(x1, width), y1: high(y1, height) })
+    // A share of a pixel counts as a pixel, so that nothing of the product is lost; what a relative
+    // number is off by rounding does not. Within the picture all are whole numbers from 0 to its sides.
+    let span = |low: f64, high: f64, side: usize| {
+        let low = ((low - padding + SLACK_PX).floor().max(0.0) as usize).min(side - 1);
+        let high = ((high + padding - SLACK_PX).ceil() as usize).clamp(low + 1, side);
+        (low, high)
+    };
+    let ((x0, x1), (y0, y1)) = (span(x0, x1, width), span(y0, y1, height));
+    Some(Area { x0, y0, x1, y1 })
 }
 
 #[cfg(test)]

@@ -176,9 +176,9 @@ mod tests {
         let error = here.check(&there, Path::new("out")).unwrap_err().to_string();
         assert_eq!(
             error,
-            "`out` holds the work of another run: a.1 is 2, there it is not set; grounding.kind is \
-             \"given\", there it is \"none\"; b is not set, there it is 3; choose another output.dir, \
-             or delete it first"
+            "`out` holds the work of another run: grounding.kind is \"given\", there it is \"none\"; a.1 \
+             is 2, there it is not set; b is not set, there it is 3; choose another output.dir, or \
+             delete it first"
         );
     }
 
