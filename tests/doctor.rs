@@ -29,9 +29,9 @@ fn a_sound_run_passes_every_check_and_leaves_nothing_behind() {
     assert!(ok("libtorch").contains(" threads"), "{found:#?}");
     assert!(ok("model").contains("pictures of 32 px in patches of 8"), "{found:#?}");
     assert!(ok("weights").contains("M parameters"), "{found:#?}");
-    assert!(ok("data.train").starts_with("1 shards, 247 rows, "), "{found:#?}");
+    assert!(ok("data.train").starts_with("1 shards, 245 rows, "), "{found:#?}");
     assert_eq!(ok("order"), "7 batches an epoch, 40 steps");
-    assert_eq!(ok("eval.items"), "26 rows");
+    assert_eq!(ok("eval.items"), "30 rows");
     assert!(ok("checkpoint").contains("5 checkpoints of"), "{found:#?}");
     assert!(!run.folder().exists(), "nothing was trained");
 
@@ -64,12 +64,12 @@ fn what_would_end_a_run_is_a_failure_with_the_runs_own_message() {
         ("data.train=['s3://']", "data.train", "s3://"),
         ("eval.items=[/no/such/items]", "eval.items", "`/no/such/items`: no such file or folder"),
         (
-            "eval.k=[5, 27]",
+            "eval.k=[5, 31]",
             "eval.items",
             "eval.k: expected cut-offs of at most the number of products",
         ),
         ("model.init.pretrained=/no/model", "model", "model directory `/no/model` does not exist"),
-        ("batch={size: 256}", "order", "fewer rows (247) than one batch (256)"),
+        ("batch={size: 256}", "order", "fewer rows (245) than one batch (256)"),
         ("duration={epochs: 1}", "order", "schedule.warmup_steps: expected fewer steps"),
         ("dist.backend=nccl", "device", "dist.backend: nccl exchanges tensors between GPUs"),
         ("batch.sise=3", "config", "unknown key `sise`"),
