@@ -311,7 +311,7 @@ fn files_are_uploaded_whole_and_in_parts_() {
     let root = format!("s3://{}/out", server.bucket);
     data::source::check_bucket(&root).unwrap();
     for size in [0, 1000, 8 << 20, (20 << 20) + 7] {
-        let bytes: Vec<u8> = (0..size).map(|i: usize| (i * 31 >> 8) as u8).collect();
+        let bytes: Vec<u8> = (0..size).map(|i: usize| ((i * 31) >> 8) as u8).collect();
         let file = dir.path().join("file");
         std::fs::write(&file, &bytes).unwrap();
         let url = format!("{root}/{size}.bin");

@@ -17,7 +17,7 @@ pub struct StopSignal(Arc<AtomicBool>);
 
 impl StopSignal {
     /// Starts listening. The first signal asks the run to save and leave, and is answered at once
-    /// with `answer`; a second one, more than [`SAME_REQUEST`] later, ends the process.
+    /// with `answer`; a second one, more than a second later, ends the process.
     ///
     /// # Errors
     /// When the system refuses to install a handler.
