@@ -1,6 +1,6 @@
 //! `vlclip prepare`: whatever interrupts it, the shards are the same; mistakes end in one message.
 
-use crate::support::{command, text, vlclip};
+use crate::support::{command, python, text, vlclip};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -288,4 +288,90 @@ fn a_directory_of_another_model_is_no_detector() {
     let said = text(&output);
     assert!(said.contains("clip") && said.contains("grounding-dino"), "{said}");
     assert!(!said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn a_detector_finds_the_box_that_ground_prints_first() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    python("grounding_model.py", &["--out", &at("model"), "--shape", "levels"]);
+    let mut lines = Vec::new();
+    for number in 0..11_u32 {
+        let (name, kind) = (format!("{number}.png"), ["mug", "red shoe"][number as usize % 2]);
+        let (width, height) = (80 + 7 * number, 120 - 5 * number);
+        let picture = image::RgbImage::from_fn(width, height, |x, y| {
+            image::Rgb([(x * (number + 1)) as u8, (y * 3) as u8, ((x * y / 9) % 256) as u8])
+        });
+        picture.save(home.path().join(&name)).unwrap();
+        lines.push(format!(
+            "{{\"product_id\": {number}, \"title\": \"A {number}\", \"product_type\": \"{kind}\", \"image\": \"{name}\"}}"
+        ));
+    }
+    fs::write(home.path().join("products.jsonl"), lines.join("\n")).unwrap();
+    let yaml = format!(
+        "catalogue: {{paths: {}}}
+grounding: {{kind: grounding_dino, model: {}, device: cpu, batch: 1, min_px: 4, box_threshold: 0}}
+duplicates: {{enabled: false}}
+output: {{dir: {}, short_side: null, splits: {{train: 1, val: 0, test: 0}}}}
+",
+        at("products.jsonl"),
+        at("model"),
+        at("out")
+    );
+    fs::write(home.path().join("prepare.yaml"), yaml).unwrap();
+    let output = vlclip(&["prepare", &at("prepare.yaml")]);
+    assert!(output.status.success(), "{}", text(&output));
+    let rows = rows(&home.path().join("out/train/part-00000.parquet"));
+    assert_eq!(rows.len(), 11);
+    let mut grounded = 0_u64;
+    for (id, found) in rows {
+        // Where the best boxes are too small there is none.
+        let Some(([x0, y0, x1, y1], score)) = found else { continue };
+        let kind = ["mug", "red shoe"][id.parse::<usize>().unwrap() % 2];
+        let (model, picture) = (at("model"), at(&format!("{id}.png")));
+        let least = ["--phrase", kind, "--box-threshold", "0", "--json"];
+        let output = vlclip(&[&["ground", "--model", &model, &picture][..], &least].concat());
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let size = ["width", "height"].map(|side| found[side].as_f64().unwrap());
+        // One of the boxes: the best ones may be too small.
+        let near = found["boxes"].as_array().unwrap().iter().any(|found| {
+            let edge = |i: usize, most: f64| found["box"][i].as_f64().unwrap().clamp(0.0, most);
+            let edges = [edge(0, size[0]), edge(1, size[1]), edge(2, size[0]), edge(3, size[1])];
+            let same =
+                edges.iter().zip([x0, y0, x1, y1]).all(|(a, b)| (a - f64::from(b)).abs() < 0.1);
+            same && (found["score"].as_f64().unwrap() - f64::from(score)).abs() < 1e-3
+        });
+        assert!(near, "{id}: {x0} {y0} {x1} {y1} {score}: {found}");
+        grounded += 1;
+    }
+    assert!(grounded >= 6, "{grounded}");
+
+    // Above any score the whole pictures are kept, as they are.
+    let sets =
+        ["--set", "grounding.box_threshold=1", "--set", &format!("output.dir={}", at("whole"))];
+    let output = vlclip(&[&["prepare", &at("prepare.yaml")][..], &sets].concat());
+    assert!(output.status.success(), "{}", text(&output));
+    let index: Value =
+        serde_json::from_slice(&fs::read(home.path().join("whole/index.json")).unwrap()).unwrap();
+    let kept = |name: &str| index["counts"]["grounding"][name].as_u64().unwrap_or(0);
+    assert_eq!((kept("below_threshold"), kept("no_box")), (grounded, 11 - grounded));
+}
+
+/// A box and its score.
+type Found = ([f32; 4], f32);
+
+/// Id of the rows of a shard, and box and score where there are any.
+fn rows(shard: &Path) -> Vec<(String, Option<Found>)> {
+    let printed = python("shard_boxes.py", &[shard.to_str().unwrap()]);
+    let rows: Value = serde_json::from_str(&printed).unwrap();
+    let number = |value: &Value| value.as_f64().unwrap() as f32;
+    rows.as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let edges = || ["x0", "y0", "x1", "y1"].map(|edge| number(&row["box"][edge]));
+            let found = row["box"].is_object().then(|| (edges(), number(&row["box_score"])));
+            (row["product_id"].as_str().unwrap().to_owned(), found)
+        })
+        .collect()
 }

@@ -33,8 +33,8 @@ pub use batch::{Batch, EvalBatch, SampleId};
 pub use error::DataError;
 pub use loader::{Cursor, Loader, Shard};
 pub use picture::{
-    Area, Colour, Crop, Filter, MAX_PIXELS, Picture, PictureError, Preprocessor, Resize,
-    encode_jpeg, jpeg_decoder, jpeg_is_exact,
+    Area, Colour, Crop, Filter, MAX_PIXELS, Picture, PictureError, PictureFile, Preprocessor,
+    Resize, encode_jpeg, jpeg_decoder, jpeg_is_exact,
 };
 pub use pixels::{PixelBuffer, PixelMemory, PixelSlot, Pixels};
 pub use rng::{Purpose, Rng};

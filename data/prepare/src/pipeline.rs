@@ -41,6 +41,7 @@ use crate::refine::{Agent, CaptionLimit, Spent};
 use crate::{Fetcher, PrepareError};
 use gather::Gathering;
 use identity::Identity;
+use shards::Writing;
 use stages::Stages;
 use work::Work;
 
@@ -132,11 +133,13 @@ pub fn prepare(
     let plan = gathered.listing.plan(cfg);
     let journal = work.path(work::JOURNAL);
     let options = shards::options(cfg, metadata);
-    let splits = shards::write(&plan, &journal, &work, &staging, &options, progress, stop)?;
+    let (journal, folder, work_in) = (&journal, &staging, &work);
+    let writing = Writing { journal, work: work_in, folder, options: &options, progress, stop };
+    let splits = writing.run(&plan)?;
     let mut counts = gathered.counts;
     (counts.groups, counts.grouped) = (plan.groups, plan.grouped);
     gathered.rejects.finish()?;
-    sheet::write(&gathered.chosen, &journal, &staging.join("contact-sheet.png"))?;
+    sheet::write(&gathered.chosen, journal, &staging.join("contact-sheet.png"))?;
     let index = Index::new(identity, identity_sha256, counts, splits);
     output::publish(&cfg.output, &staging, &index, &inputs.config_yaml)?;
     let (spent, damaged_answers) = (stages.agent.spent(), stages.agent.damaged_answers());

@@ -53,8 +53,8 @@ fn layout(found: &Inspection, window_rows: u64) -> Vec<String> {
     }
     if groups.checksums < groups.checksums_of {
         lines.push(
-            "pages carry no checksums, so that damaged bytes may go unnoticed: \
-             pyarrow's write_page_checksum=True"
+            "pages carry no checksums, so that damaged bytes may go unnoticed: pyarrow's \
+             write_page_checksum=True; of shards by `vlclip prepare`, index.json has the sha256"
                 .into(),
         );
     }

@@ -85,13 +85,14 @@ impl Preprocessor {
         };
         let part = part.map_err(unreadable)?;
         let decoded = Instant::now();
+        let size = (self.size, self.size);
         if turn.is_none() {
-            self.resample.shrink_into(pixels, &part, self.size, resizer, out)?;
+            self.resample.shrink_into(pixels, &part, size, resizer, out)?;
             return Ok(decoded);
         }
         let turned = room(between, out.len());
-        self.resample.shrink_into(pixels, &part, self.size, resizer, turned)?;
-        turn.apply(turned, (self.size, self.size), out);
+        self.resample.shrink_into(pixels, &part, size, resizer, turned)?;
+        turn.apply(turned, size, out);
         Ok(decoded)
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use configs::prepare::Output;
-use data::{Picture, encode_jpeg};
+use data::{Picture, PictureError, PictureFile, encode_jpeg};
 
 use crate::duplicates::phash;
 use crate::grounding::Cut;
@@ -10,7 +10,7 @@ use crate::{Cause, Fault};
 
 /// A finished crop.
 pub(super) struct Crop {
-    /// JPEG, or the picture's own bytes.
+    /// JPEG; the picture's own bytes where nothing was cut or shrunk.
     pub bytes: Bytes,
     /// 64 bits that are nearly the same for pictures that are nearly the same.
     pub phash: Option<u64>,
@@ -30,41 +30,47 @@ impl CropStyle {
         Self { short_side, quality: output.quality, hashed }
     }
 
+    /// Cuts `cut` out of a picture of which only the header was read. `bytes` are the same picture.
+    ///
+    /// # Errors
+    /// As [`CropStyle::of_decoded`]; a picture that cannot be decoded.
+    pub fn of_file(self, bytes: &Bytes, file: PictureFile, cut: &Cut) -> Result<Crop, Fault> {
+        let size = file.size();
+        self.make(bytes, size, cut, |area| file.cut(area, self.short_side))
+    }
+
     /// Cuts `cut` out of `picture`, which was decoded from `bytes`.
     ///
     /// # Errors
-    /// A picture so narrow that it cannot be brought to size, or that JPEG cannot hold.
-    pub fn make(self, bytes: &Bytes, picture: &Picture, cut: &Cut) -> Result<Crop, Fault> {
-        let fault = |error: &dyn std::fmt::Display| {
-            Fault::new(Cause::UnreadablePicture, format!("cannot make its crop: {error}"))
-        };
+    /// A crop so narrow that it cannot be brought to size, or that JPEG cannot hold.
+    pub fn of_decoded(self, bytes: &Bytes, picture: &Picture, cut: &Cut) -> Result<Crop, Fault> {
+        let size = (picture.width, picture.height);
+        let side = self.short_side.unwrap_or(usize::MAX);
+        self.make(bytes, size, cut, |area| picture.shrunk(area, side))
+    }
+
+    fn make(
+        self,
+        bytes: &Bytes,
+        (width, height): (usize, usize),
+        cut: &Cut,
+        pixels: impl FnOnce((usize, usize, usize, usize)) -> Result<Picture, PictureError>,
+    ) -> Result<Crop, Fault> {
+        let fault = |reason: String| Fault::new(Cause::UnreadablePicture, reason);
         let area = cut.crop;
-        let (width, height) = (area.width(), area.height());
-        let shrinks = self.short_side.is_some_and(|side| side < width.min(height));
-        let hash = |pixels: &[u8], stride, width, height| {
-            self.hashed.then(|| phash(pixels, stride, width, height)).transpose()
-        };
+        let picture = pixels((area.x0, area.y0, area.width(), area.height()))
+            .map_err(|error| fault(error.to_string()))?;
         let stride = picture.width * 3;
-        if area.is_whole(picture.width, picture.height) && !shrinks {
-            let phash =
-                hash(&picture.pixels, stride, width, height).map_err(|error| fault(&error))?;
+        let hash =
+            |picture: &Picture| phash(&picture.pixels, stride, picture.width, picture.height);
+        let phash = self.hashed.then(|| hash(&picture)).transpose().map_err(fault)?;
+        let whole = area.is_whole(width, height);
+        if whole && (picture.width, picture.height) == (width, height) {
             return Ok(Crop { bytes: bytes.clone(), phash });
         }
-        let (jpeg, phash) = if shrinks {
-            let side = self.short_side.unwrap_or(usize::MAX);
-            let area = (area.x0, area.y0, width, height);
-            let small = picture.shrunk(area, side).map_err(|error| fault(&error))?;
-            let Picture { width, height, pixels } = &small;
-            let stride = width * 3;
-            let jpeg = encode_jpeg(pixels, stride, *width, *height, self.quality);
-            (jpeg, hash(pixels, stride, *width, *height))
-        } else {
-            let from = &picture.pixels[area.y0 * stride + area.x0 * 3..];
-            let jpeg = encode_jpeg(from, stride, width, height, self.quality);
-            (jpeg, hash(from, stride, width, height))
-        };
-        let bytes = jpeg.map_err(|error| fault(&error))?.into();
-        let phash = phash.map_err(|error| fault(&error))?;
+        let jpeg =
+            encode_jpeg(&picture.pixels, stride, picture.width, picture.height, self.quality);
+        let bytes = jpeg.map_err(|error| fault(error.to_string()))?.into();
         Ok(Crop { bytes, phash })
     }
 }

@@ -8,6 +8,7 @@ use configs::prepare::{GroundingKind, PrepareConfig};
 use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::assemble::Listing;
 use super::entry::RejectMeta;
@@ -144,9 +145,10 @@ impl Gathering<'_> {
             let stages = self.stages.clone();
             async move {
                 let (block, next, read) = block?;
-                let task = tokio::spawn(stages.run(block));
-                let entries =
-                    task.await.map_err(|error| PrepareError::Internal(error.to_string()))?;
+                let mut task = Task(tokio::spawn(stages.run(block)));
+                let entries = (&mut task.0)
+                    .await
+                    .map_err(|error| PrepareError::Internal(error.to_string()))?;
                 Ok::<_, PrepareError>((entries?, next, read))
             }
         });
@@ -182,6 +184,15 @@ impl Gathering<'_> {
 
     fn interrupted(&self, gathered: &Gathered) -> PrepareError {
         PrepareError::Interrupted { done: gathered.counts.products }
+    }
+}
+
+/// A task that ends when nobody waits for it any more, so that no further call is paid for.
+struct Task<T>(JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use configs::prepare::PrepareConfig;
@@ -42,61 +43,87 @@ pub(super) fn options(cfg: &PrepareConfig, metadata: Vec<(String, String)>) -> S
     }
 }
 
-/// Writes every row of `plan` below `folder`, one folder per split.
-///
-/// # Errors
-/// The disk fails, the journal has changed, or the run was asked to stop.
-pub(super) fn write(
-    plan: &Plan,
-    journal: &Path,
-    work: &Work,
-    folder: &Path,
-    options: &ShardOptions,
-    progress: &Progress,
-    stop: &AtomicBool,
-) -> Result<Files, PrepareError> {
-    progress.to_write.store(plan.rows.len() as u64, Ordering::Relaxed);
-    let mut done: Files = work.read(WRITTEN)?.unwrap_or_default();
-    for (split, files) in &mut done {
-        let split_folder = folder.join(split.name());
-        let whole = |file: &ShardFile| {
-            let size = std::fs::metadata(split_folder.join(&file.name)).map(|meta| meta.len());
-            size.is_ok_and(|size| size == file.bytes)
-        };
-        let sound = files.iter().take_while(|file| whole(file)).count();
-        files.truncate(sound);
+/// What the writing of all splits shares.
+pub(super) struct Writing<'a> {
+    pub journal: &'a Path,
+    pub work: &'a Work,
+    /// Where the folders of the splits go.
+    pub folder: &'a Path,
+    pub options: &'a ShardOptions,
+    pub progress: &'a Progress,
+    pub stop: &'a AtomicBool,
+}
+
+impl Writing<'_> {
+    /// Writes every row of `plan`, all splits side by side.
+    ///
+    /// # Errors
+    /// The disk fails, the journal has changed, or the run was asked to stop.
+    pub fn run(&self, plan: &Plan) -> Result<Files, PrepareError> {
+        self.progress.to_write.store(plan.rows.len() as u64, Ordering::Relaxed);
+        let mut before: Files = self.work.read(WRITTEN)?.unwrap_or_default();
+        for (split, files) in &mut before {
+            let folder = self.folder.join(split.name());
+            let whole = |file: &ShardFile| {
+                let size = std::fs::metadata(folder.join(&file.name)).map(|meta| meta.len());
+                size.is_ok_and(|size| size == file.bytes)
+            };
+            files.truncate(files.iter().take_while(|file| whole(file)).count());
+        }
+        let written = Mutex::new(before.clone());
+        let outcomes: Vec<Result<(), PrepareError>> = thread::scope(|scope| {
+            let splits = Split::ALL.map(|split| {
+                let (before, written) = (before.remove(&split).unwrap_or_default(), &written);
+                scope.spawn(move || self.split(plan, split, before, written))
+            });
+            let ended = splits.into_iter().map(|thread| match thread.join() {
+                Ok(outcome) => outcome,
+                Err(_) => Err(PrepareError::Internal("writing shards panicked".to_owned())),
+            });
+            ended.collect()
+        });
+        outcomes.into_iter().collect::<Result<(), _>>()?;
+        Ok(written.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
-    for split in Split::ALL {
+
+    /// Writes the rows of a split that are not in the files of `before`.
+    fn split(
+        &self,
+        plan: &Plan,
+        split: Split,
+        before: Vec<ShardFile>,
+        written: &Mutex<Files>,
+    ) -> Result<(), PrepareError> {
         let rows: Vec<Placed> =
             plan.rows.iter().filter(|row| row.split == split).copied().collect();
-        let before = done.remove(&split).unwrap_or_default();
         let skipped: u64 = before.iter().map(|file| file.rows).sum();
-        let complete = !before.is_empty() && skipped == rows.len() as u64;
-        progress.written.fetch_add(skipped, Ordering::Relaxed);
-        if complete {
-            done.insert(split, before);
-            continue;
+        self.progress.written.fetch_add(skipped, Ordering::Relaxed);
+        if !before.is_empty() && skipped == rows.len() as u64 {
+            return Ok(());
         }
-        let mut writer = ShardWriter::resume(&folder.join(split.name()), options.clone(), before)?;
+        let keep = |files: &[ShardFile]| {
+            let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.insert(split, files.to_vec());
+            self.work.write(WRITTEN, &*written)
+        };
+        let folder = self.folder.join(split.name());
+        let mut writer = ShardWriter::resume(&folder, self.options.clone(), before)?;
         let mut finished = writer.finished().len();
         let left = rows.get(skipped as usize..).unwrap_or_default();
-        each_row(left, journal, options.optional, |row| {
-            if stop.load(Ordering::Relaxed) {
+        each_row(left, self.journal, self.options.optional, |row| {
+            if self.stop.load(Ordering::Relaxed) {
                 return Err(PrepareError::Interrupted { done: plan.rows.len() as u64 });
             }
             writer.push(&row)?;
-            progress.written.fetch_add(1, Ordering::Relaxed);
+            self.progress.written.fetch_add(1, Ordering::Relaxed);
             if writer.finished().len() > finished {
                 finished = writer.finished().len();
-                done.insert(split, writer.finished().to_vec());
-                work.write(WRITTEN, &done)?;
+                keep(writer.finished())?;
             }
             Ok(())
         })?;
-        done.insert(split, writer.finish()?);
-        work.write(WRITTEN, &done)?;
+        keep(&writer.finish()?)
     }
-    Ok(done)
 }
 
 /// Reads rows from the journal on a thread of its own and hands them to `take` in order.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use configs::prepare::{Grounding as GroundingConfig, GroundingKind, PrepareConfig};
-use data::Picture;
+use data::{Picture, PictureError, PictureFile};
 use futures_util::future::join_all;
 
 use super::crop::{Crop, CropStyle};
@@ -111,21 +111,34 @@ impl Stages {
             _ => block
                 .into_iter()
                 .map(|fetched| {
-                    let seen = decoded(fetched)?;
-                    let size = (seen.picture.width, seen.picture.height);
-                    let cut = match (&self.grounding.given, self.grounding.kind) {
-                        (Some(columns), GroundingKind::Given) => {
-                            given(seen.product.given_box, columns, &self.grounding, size)
+                    let (product, bytes) = fetched?;
+                    match self.cut_given(&product, &bytes) {
+                        Ok((cut, crop)) => {
+                            self.progress.grounded.fetch_add(1, Ordering::Relaxed);
+                            Ok(Cropped { product, bytes, cut, crop })
                         }
-                        _ => Ok(Cut::whole(Grounding::NoBox, size.0, size.1)),
-                    };
-                    match cut {
-                        Ok(cut) => self.cropped(seen, cut),
-                        Err(fault) => Err(rejected(fault, &seen.product)),
+                        Err(fault) => Err(rejected(fault, &product)),
                     }
                 })
                 .collect(),
         }
+    }
+
+    /// The crop of a box that the catalogue gives, or of the whole picture: only what it needs is
+    /// decoded.
+    fn cut_given(&self, product: &Product, bytes: &Bytes) -> Result<(Cut, Crop), Fault> {
+        let unreadable =
+            |error: PictureError| Fault::new(Cause::UnreadablePicture, error.to_string());
+        let file = PictureFile::open(bytes).map_err(unreadable)?;
+        let (width, height) = file.size();
+        let cut = match (&self.grounding.given, self.grounding.kind) {
+            (Some(columns), GroundingKind::Given) => {
+                given(product.given_box, columns, &self.grounding, (width, height))?
+            }
+            _ => Cut::whole(Grounding::NoBox, width, height),
+        };
+        let crop = self.style.of_file(bytes, file, &cut)?;
+        Ok((cut, crop))
     }
 
     /// Grounds a block in batches of pictures of similar size.
@@ -210,7 +223,7 @@ impl Stages {
 
     fn cropped(&self, seen: Seen, cut: Cut) -> Result<Cropped, Reject> {
         let Seen { product, bytes, picture } = seen;
-        let crop = self.style.make(&bytes, &picture, &cut);
+        let crop = self.style.of_decoded(&bytes, &picture, &cut);
         let crop = crop.map_err(|fault| rejected(fault, &product))?;
         self.progress.grounded.fetch_add(1, Ordering::Relaxed);
         Ok(Cropped { product, bytes, cut, crop })

@@ -87,7 +87,7 @@ mod tests {
         let at = |x, y| *image.get_pixel(x, y);
         assert_eq!([at(30, 45), at(69, 45), at(50, 30), at(50, 59)], [INKS[0]; 4]);
         assert_eq!([at(0, 70), at(119, 70), at(20, 79)], [INKS[1]; 3]);
-        assert_eq!([at(50, 40), at(10, 10)], [PAPER; 2]);
+        assert_eq!([at(65, 45), at(10, 10)], [PAPER; 2]);
         // The label stands above the first box.
         assert!((30..60).any(|x| at(x, 24) == INKS[0]));
     }
