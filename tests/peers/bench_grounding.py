@@ -46,7 +46,8 @@ def main():
         processor = AutoProcessor.from_pretrained(directory)
         model = GroundingDinoForObjectDetection.from_pretrained(directory).eval()
         for batch in args.batches:
-            drawn = [natural(np.random.default_rng(n), width, height) for n, (height, width) in enumerate(BATCHES[batch])]
+            sizes = enumerate(BATCHES[batch])
+            drawn = [np.array(natural(np.random.default_rng(n), width, height)) for n, (height, width) in sizes]
             files = []
             for n, picture in enumerate(drawn):
                 path = Path(folder) / f"{n}.rgb"
