@@ -249,7 +249,7 @@ pub(crate) fn folder_before_wildcards(key: &str) -> &str {
 }
 
 /// An error with its causes, each once, on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -18,6 +18,7 @@ mod pattern;
 mod upload;
 
 pub use blocks::Handle;
+pub use bucket::chain;
 pub(crate) use disk_cache::DiskCache;
 pub use local::find_files;
 pub use object::{Access, Object, find};

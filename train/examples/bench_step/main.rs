@@ -37,7 +37,7 @@ struct Args {
     /// drawn on the device and serves every step.
     #[arg(long, conflicts_with = "shards")]
     inputs: Option<PathBuf>,
-    /// A folder as `vlclip sample` makes it, drawn where it does not exist: read by the loader.
+    /// A folder of shards as the quick start prepares them, made where it does not exist: read by the loader.
     #[arg(long)]
     shards: Option<PathBuf>,
     /// Pairs of a step; a file of inputs states its own.

@@ -5,6 +5,7 @@ use super::chat::{excerpt, said};
 use super::key::ApiKey;
 use super::{RefineError, error::Trouble};
 use configs::prepare::Endpoint;
+use data::source::chain;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
@@ -248,20 +249,6 @@ async fn whole(mut response: Response) -> Result<Vec<u8>, Cut> {
         }
     }
     Ok(body)
-}
-
-/// An error with its causes, each once, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
