@@ -5,6 +5,7 @@ mod cadence;
 mod data;
 mod de;
 mod error;
+mod eval;
 mod fault;
 mod load;
 mod model;
@@ -22,10 +23,13 @@ pub use data::{
     Shuffle, Source, Template, TemplateError, Text, Train,
 };
 pub use error::{ConfigError, Issue};
+pub use eval::{
+    CaptionsUsed, EarlyStopping, Eval, EvalTasks, Guard, MissingItems, Sides, Task, TaskKind,
+};
 pub use fault::nearest;
 pub use load::{Checked, Unchecked};
 pub use model::{Freeze, FreezeTower, Init, Model, RandomInit};
-pub use outputs::{Checkpoint, Eval, Log};
+pub use outputs::{Checkpoint, Log};
 pub use training::{
     Backend, Batch, Decay, Device, Dist, Duplicates, GradientDtype, Loss, LossKind, Memory, Optim,
     Positives, Precision, Recompute, Schedule,

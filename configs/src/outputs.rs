@@ -1,32 +1,9 @@
-//! The sections that say what a run leaves behind: evaluation, checkpoints, logs.
+//! The sections that say what a run leaves behind: checkpoints, logs.
 
 use crate::Cadence;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-
-/// Retrieval evaluation during training and by `vlclip eval`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Eval {
-    /// Parquet files, folders or globs with held-out products, in the columns of `data.columns`.
-    pub items: Vec<String>,
-    /// How often during training. It also runs before step 0, as the baseline, and after the last.
-    pub every: Cadence,
-    /// Cut-offs of the ranking metrics.
-    #[serde(default = "ks")]
-    pub k: Vec<usize>,
-    /// Pairs embedded at once.
-    #[serde(default = "eval_batch")]
-    pub batch: usize,
-}
-
-fn ks() -> Vec<usize> {
-    vec![1, 5, 10]
-}
-fn eval_batch() -> usize {
-    128
-}
 
 /// Checkpoints of a run, in `<dir>/<name>/step-XXXXXXXX`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,7 @@
 //! The checks across keys: every problem of a configuration at once, each naming its key.
 
 mod data;
+mod eval;
 mod prepare;
 mod refine;
 
@@ -8,7 +9,7 @@ pub(crate) use prepare::issues as prepare_issues;
 
 use crate::error::Issue;
 use crate::{
-    Batch, Cadence, Dist, Duration, Eval, FreezeTower, Init, Loss, Micro, Model, Optim, RawConfig,
+    Batch, Cadence, Dist, Duration, FreezeTower, Init, Loss, Micro, Model, Optim, RawConfig,
     Schedule,
 };
 use std::fmt::Display;
@@ -101,7 +102,7 @@ pub(crate) fn issues(cfg: &RawConfig) -> Vec<Issue> {
     optim(&mut checks, &cfg.optim);
     schedule(&mut checks, &cfg.schedule, cfg.duration);
     if let Some(section) = &cfg.eval {
-        eval(&mut checks, section);
+        eval::eval(&mut checks, section, &cfg.checkpoint.best);
     }
     checkpoint(&mut checks, cfg);
     checks.cadence("log.every", cfg.log.every);
@@ -193,21 +194,6 @@ fn schedule(checks: &mut Checks, schedule: &Schedule, duration: Duration) {
     checks.fraction("schedule.final_fraction", schedule.final_fraction);
 }
 
-fn eval(checks: &mut Checks, eval: &Eval) {
-    checks.paths("eval.items", &eval.items);
-    checks.cadence("eval.every", eval.every);
-    if eval.k.is_empty() {
-        checks.fail("eval.k", "expected at least one cut-off, found none; write [1, 5, 10]".into());
-    }
-    for (i, k) in eval.k.iter().enumerate() {
-        let path = format!("eval.k.{i}");
-        checks.at_least_one(&path, *k);
-        let holds = !eval.k.iter().take(i).any(|earlier| earlier == k);
-        checks.require(holds, &path, "cut-offs that differ", format!("{k} twice"));
-    }
-    checks.at_least_one("eval.batch", eval.batch);
-}
-
 fn checkpoint(checks: &mut Checks, cfg: &RawConfig) {
     let checkpoint = &cfg.checkpoint;
     let holds = !checkpoint.dir.as_os_str().is_empty();
@@ -217,7 +203,7 @@ fn checkpoint(checks: &mut Checks, cfg: &RawConfig) {
     let best = &checkpoint.best;
     match &cfg.eval {
         Some(eval) => {
-            if let Err(expected) = metric(best, &eval.k) {
+            if let Err(expected) = eval::metric(best, eval) {
                 checks.fail("checkpoint.best", format!("expected {expected}, found `{best}`"));
             }
         }
@@ -230,28 +216,5 @@ fn checkpoint(checks: &mut Checks, cfg: &RawConfig) {
             ),
         ),
         None => {}
-    }
-}
-
-/// Whether `best` is a metric that an evaluation with cut-offs `ks` yields.
-fn metric(best: &str, ks: &[usize]) -> Result<(), String> {
-    const TASKS: [&str; 2] = ["text_to_image", "image_to_text"];
-    const AT_K: [&str; 5] = ["precision", "recall", "hits", "ndcg", "map"];
-    let (task, metric) = best.split_once('/').unwrap_or(("", best));
-    if !TASKS.contains(&task) {
-        return Err("`TASK/METRIC` with a task of `text_to_image` or `image_to_text`, \
-                    e.g. `text_to_image/hits@5`"
-            .into());
-    }
-    match metric.split_once('@') {
-        None if metric == "mrr" => Ok(()),
-        Some((name, k)) if AT_K.contains(&name) => {
-            let cut = k.parse::<usize>().ok().filter(|n| n.to_string() == k && ks.contains(n));
-            cut.map(|_| ()).ok_or_else(|| format!("a cut-off after `@` that is in eval.k ({ks:?})"))
-        }
-        _ => {
-            Err("a metric of `precision@K`, `recall@K`, `hits@K`, `ndcg@K`, `map@K` or `mrr`"
-                .into())
-        }
     }
 }

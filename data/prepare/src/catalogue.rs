@@ -19,12 +19,14 @@ mod jsonl;
 mod parquet;
 mod plan;
 mod product;
+mod queries;
 mod reader;
 mod seen;
 mod window;
 
 pub use files::FileStamp;
 pub use product::{ImageRef, Product};
+pub use queries::{Query, queries};
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ mod sample;
 mod shard;
 mod split;
 
-pub use catalogue::{Catalogue, FileStamp, ImageRef, Position, Product, Products};
+pub use catalogue::{Catalogue, FileStamp, ImageRef, Position, Product, Products, Query, queries};
 pub use duplicates::{groups, phash};
 pub use error::PrepareError;
 pub use fetch::Fetcher;

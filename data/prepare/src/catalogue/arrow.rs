@@ -28,7 +28,7 @@ pub(super) fn misfit(plan: &Plan, index: usize, kind: &DataType) -> Option<&'sta
     let checks = [
         (index == plan.product_id, is_id(kind), "a string or integer"),
         (texts.contains(&Some(index)), is_scalar(kind), "a string or number"),
-        (index == plan.image, is_image(kind), "binary, struct<bytes, path> or string"),
+        (plan.image == Some(index), is_image(kind), "binary, struct<bytes, path> or string"),
         (plan.weight == Some(index), is_scalar(kind), "a number"),
         (each.contains(&index), is_scalar(kind) || is_list(kind), "a string, number or list"),
         (packed, is_packed(kind), "a map, struct, list<struct<key, value>> or JSON in a string"),

@@ -31,15 +31,15 @@ pub(super) fn picture(
     file: &CatalogueFile,
     product: Product,
 ) -> Result<Product, Reject> {
-    let name = &plan.columns[plan.image].name;
-    let cell = std::mem::replace(&mut cells[plan.image], Cell::Null);
-    match image(cell, name, file) {
+    let Some(index) = plan.image else { return Ok(product) };
+    let cell = std::mem::replace(&mut cells[index], Cell::Null);
+    match image(cell, &plan.columns[index].name, file) {
         Ok(image) => Ok(Product { image, ..product }),
         Err(fault) => Err(fault.at(product.row, Some(product.product_id))),
     }
 }
 
-fn image(cell: Cell, name: &str, file: &CatalogueFile) -> Result<ImageRef, Fault> {
+pub(super) fn image(cell: Cell, name: &str, file: &CatalogueFile) -> Result<ImageRef, Fault> {
     let missing = || Fault::new(Cause::MissingImage, format!("column `{name}` has no picture"));
     match cell {
         Cell::Bytes(bytes) if bytes.is_empty() => Err(missing()),
@@ -60,7 +60,7 @@ fn image(cell: Cell, name: &str, file: &CatalogueFile) -> Result<ImageRef, Fault
     }
 }
 
-fn text_of<'a>(cell: &'a Cell, name: &str) -> Result<Option<&'a str>, Fault> {
+pub(super) fn text_of<'a>(cell: &'a Cell, name: &str) -> Result<Option<&'a str>, Fault> {
     cell.text().map_err(|found| {
         Fault::new(Cause::BadValue, format!("column `{name}`: expected text, found {found}"))
     })

@@ -79,12 +79,14 @@ impl JsonRows {
             // One column may lie within another, so values are copied, except the picture's.
             let mut cells: Vec<Cell> = columns
                 .enumerate()
-                .map(|(i, column)| match i == plan.image {
+                .map(|(i, column)| match plan.image == Some(i) {
                     true => Cell::Null,
                     false => object.get(&column.name).cloned().unwrap_or(Cell::Null),
                 })
                 .collect();
-            cells[plan.image] = object.take(&plan.columns[plan.image].name);
+            if let Some(image) = plan.image {
+                cells[image] = object.take(&plan.columns[image].name);
+            }
             cells
         });
         Ok(Some(Row { line: Some(line), cells }))

@@ -214,7 +214,7 @@ impl ParquetRows {
             })
         };
         let columns = plan.columns.iter().enumerate();
-        let wanted = columns.filter(|(index, _)| pictures || *index != plan.image);
+        let wanted = columns.filter(|(index, _)| pictures || plan.image != Some(*index));
         ProjectionMask::roots(schema, wanted.filter_map(|(_, column)| root(&column.name)))
     }
 }

@@ -16,7 +16,8 @@ pub(super) struct Plan {
     /// None: a constant.
     pub product_type: Option<usize>,
     pub attributes: AttributeColumns,
-    pub image: usize,
+    /// The picture, whose value is moved and not copied. None: queries without pictures.
+    pub image: Option<usize>,
     pub given_box: Option<BoxPlan>,
     pub weight: Option<usize>,
     pub group: Option<usize>,
@@ -45,6 +46,37 @@ pub(super) enum BoxPlan {
 }
 
 impl Plan {
+    /// Columns without the roles of a product: an id, perhaps a text, perhaps a picture, labels.
+    pub(super) fn of_queries(
+        id: &str,
+        text: Option<&str>,
+        image: Option<&str>,
+        labels: &[String],
+    ) -> Self {
+        let mut columns: Vec<Column> = Vec::new();
+        let mut add = |role: &'static str, name: &str| {
+            columns.push(Column { name: name.to_owned(), role });
+            columns.len() - 1
+        };
+        let product_id = add("the query's id", id);
+        let title = text.map_or(product_id, |name| add("the query's text", name));
+        let image = image.map(|name| add("the query's picture", name));
+        let labels = labels.iter().map(|name| add("a slice", name)).collect();
+        Self {
+            columns,
+            product_id,
+            title,
+            description: None,
+            product_type: None,
+            attributes: AttributeColumns::Each(labels),
+            image,
+            given_box: None,
+            weight: None,
+            group: None,
+            types: None,
+        }
+    }
+
     pub(super) fn new(config: &Catalogue, grounding: &Grounding) -> Result<Self, PrepareError> {
         let mut columns: Vec<Column> = Vec::new();
         let mut add = |role: &'static str, name: &str| {
@@ -90,7 +122,7 @@ impl Plan {
             description,
             product_type,
             attributes,
-            image,
+            image: Some(image),
             given_box,
             weight,
             group,
