@@ -82,6 +82,9 @@ pub struct EvalBatch {
     pub captions: Vec<Vec<String>>,
     /// B product ids; where there is none, the row's shard and number.
     pub products: Vec<String>,
+    /// B values of each label column of [`crate::ScanOptions::labels`], in its order; `None` where
+    /// null or empty.
+    pub labels: Vec<Vec<Option<String>>>,
     /// B names of rows.
     pub samples: Vec<SampleId>,
     /// Number of the batch in the pass over all ranks, from 0.

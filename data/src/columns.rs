@@ -22,6 +22,8 @@ pub(crate) struct Roles {
     pub product_id: Option<String>,
     /// The row weight.
     pub weight: Option<String>,
+    /// Columns that say what kind of row it is, for figures by kind.
+    pub labels: Vec<String>,
 }
 
 const IMAGE: &str = "binary, large_binary, binary_view or struct<bytes: binary, path: string>";
@@ -30,12 +32,14 @@ const CAPTIONS: &str = "string or list<string>";
 const FILLING: &str = "string, list<string>, a number or boolean";
 const PRODUCT: &str = "string or integer";
 const WEIGHT: &str = "a number";
+const LABEL: &str = "string, integer or boolean";
 
 impl Roles {
     /// The roles as the config maps them.
     pub fn new(columns: &Columns) -> Self {
         let Columns { image, captions, product_id, weight } = columns.clone();
-        Self { image, captions: Arc::new(CaptionPlan::new(&captions)), product_id, weight }
+        let captions = Arc::new(CaptionPlan::new(&captions));
+        Self { image, captions, product_id, weight, labels: vec![] }
     }
 
     /// Checks that every role has a column of a fitting type.
@@ -52,6 +56,9 @@ impl Roles {
         }
         if let Some(name) = &self.weight {
             check(shard, schema, "weight", name, WEIGHT, is_number)?;
+        }
+        for name in &self.labels {
+            check(shard, schema, "labels", name, LABEL, is_label)?;
         }
         Ok(())
     }
@@ -81,13 +88,14 @@ impl Roles {
         let captions = self.captions.columns().iter().map(|name| ("captions", name));
         let optional = [("product_id", &self.product_id), ("weight", &self.weight)];
         let optional = optional.into_iter().filter_map(|(role, name)| Some((role, name.as_ref()?)));
+        let labels = self.labels.iter().map(|name| ("labels", name));
         let all = std::iter::once(("image", &self.image)).chain(captions).chain(optional);
-        all.map(|(role, name)| (role, name.as_str())).collect()
+        all.chain(labels).map(|(role, name)| (role, name.as_str())).collect()
     }
 
     fn names(&self) -> impl Iterator<Item = &String> {
         let names = std::iter::once(&self.image).chain(self.captions.columns());
-        names.chain(&self.product_id).chain(&self.weight)
+        names.chain(&self.product_id).chain(&self.weight).chain(&self.labels)
     }
 }
 
@@ -202,6 +210,13 @@ pub(crate) fn is_product(kind: &DataType) -> bool {
     }
 }
 
+fn is_label(kind: &DataType) -> bool {
+    match kind {
+        DataType::Dictionary(_, values) => is_label(values),
+        _ => is_product(kind) || *kind == DataType::Boolean,
+    }
+}
+
 fn is_number(kind: &DataType) -> bool {
     kind.is_integer() || kind.is_floating() || matches!(kind, DataType::Decimal128(..))
 }
@@ -288,6 +303,13 @@ mod tests {
         assert_eq!(
             message(columns, &schema(DataType::Binary, DataType::Utf8)),
             "shard `a.parquet`: column `captions` for `weight`: expected a number, found string"
+        );
+        let labels = vec!["product_id".into(), "image".into()];
+        let roles = Roles { labels, ..Roles::new(&Columns::default()) };
+        assert_eq!(
+            roles.check(Path::new("a.parquet"), &fits).unwrap_err().to_string(),
+            "shard `a.parquet`: column `image` for `labels`: expected string, integer or boolean, \
+             found binary"
         );
     }
 

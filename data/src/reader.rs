@@ -236,6 +236,7 @@ fn understood<T, E: std::fmt::Display>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::columns::Roles;
     use crate::shards::Memo;
     use crate::source::Access;
     use arrow_array::{BinaryArray, Int32Array, RecordBatch, StringArray};
@@ -265,8 +266,8 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         let paths = [path.to_str().unwrap().to_string()];
-        let (columns, memo) = (configs::Columns::default(), Memo::default());
-        Arc::new(Shards::open(&paths, &columns, Access::default(), &memo, 0.0).unwrap())
+        let (roles, memo) = (Roles::new(&configs::Columns::default()), Memo::default());
+        Arc::new(Shards::open(&paths, roles, Access::default(), &memo, 0.0).unwrap())
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(crate) struct RawRow {
     pub captions: RowCaptions,
     /// The weight: 1 where there is no such column, `None` where it is null.
     pub weight: Option<f64>,
+    /// The label columns' values; `None` where null or empty.
+    pub labels: Vec<Option<String>>,
     /// The row's name.
     pub id: SampleId,
     /// The row's number in the whole data set.
@@ -44,6 +46,7 @@ impl RawRow {
             image: RawImage::None,
             captions: RowCaptions::new(plan, nothing),
             weight: None,
+            labels: vec![],
             id,
             number,
             unreadable: Some(reason),
@@ -72,6 +75,7 @@ pub(crate) fn rows(batch: &RecordBatch, roles: &Roles, place: &Place) -> Vec<Raw
     let captions: Vec<_> = roles.captions.columns().iter().map(|name| column(name)).collect();
     let product = roles.product_id.as_deref().and_then(column);
     let weight = roles.weight.as_deref().and_then(column);
+    let labels: Vec<_> = roles.labels.iter().map(|name| column(name)).collect();
     (0..batch.num_rows())
         .map(|i| {
             let cell = |column: &Option<(ArrayRef, Vec<String>)>| {
@@ -87,6 +91,7 @@ pub(crate) fn rows(batch: &RecordBatch, roles: &Roles, place: &Place) -> Vec<Raw
             let texts = captions
                 .iter()
                 .map(|column| cell(column).map_or(vec![], |array| cells::shown(&array, i)));
+            let label = |column| cells::shown(&cell(column)?, i).pop().filter(|t| !t.is_empty());
             RawRow {
                 image: cell(&image)
                     .map_or(RawImage::None, |array| raw_image(&array, i, place.shard)),
@@ -95,6 +100,7 @@ pub(crate) fn rows(batch: &RecordBatch, roles: &Roles, place: &Place) -> Vec<Raw
                     None => Some(1.0),
                     Some(_) => cell(&weight).and_then(|array| cells::number(&array, i)),
                 },
+                labels: labels.iter().map(label).collect(),
                 id,
                 number: place.first_number + i as u64,
                 unreadable: None,

@@ -2,6 +2,7 @@
 
 use crate::bad::{BadRow, Cause, Ledger};
 use crate::batch::pad;
+use crate::columns::Roles;
 use crate::order::Segment;
 use crate::pipeline::{Emitter, Pipeline, Plan};
 use crate::reader::Reader;
@@ -45,6 +46,8 @@ pub struct ScanOptions {
     /// Give only the first row of each product that has a picture (and, unless
     /// [`Captions::None`], a caption); later rows of the product are not decoded.
     pub distinct_products: bool,
+    /// Columns of strings, integers or booleans to give with each row, as text.
+    pub labels: Vec<String>,
     /// The share of the rows that may be unusable, in [0, 1]. While reading, the scan stops when it
     /// is exceeded among all rows; at the end also when it is exceeded among those looked at,
     /// which are fewer with [`ScanOptions::distinct_products`].
@@ -60,6 +63,7 @@ impl Default for ScanOptions {
             captions: Captions::First,
             shard: Shard::WHOLE,
             distinct_products: false,
+            labels: vec![],
             max_bad_fraction: 0.01,
         }
     }
@@ -87,6 +91,7 @@ struct Item {
     pixels: Vec<u8>,
     texts: Vec<Encoded>,
     captions: Vec<String>,
+    labels: Vec<Option<String>>,
     id: SampleId,
 }
 
@@ -111,13 +116,15 @@ impl Scan {
         }
         let cap = options.max_bad_fraction;
         let (access, memo) = (Access::default(), Memo::default());
-        let shards = Arc::new(Shards::open(paths, columns, access, &memo, cap)?);
+        let roles = Roles { labels: options.labels.clone(), ..Roles::new(columns) };
+        let shards = Arc::new(Shards::open(paths, roles, access, &memo, cap)?);
         let num_rows = shards.num_rows;
         let mut ledger =
             Ledger::new(options.max_bad_fraction, num_rows / options.shard.world as u64)?;
         ledger.note(shards.left_out.iter().map(|error| format!("left out: {error}")));
         let (size, pad_id, picture) = (picture.size, tokenizer.pad_id(), picture.clone());
-        let (captions, how) = (options.captions, options.clone());
+        let (captions, num_labels) = (options.captions, options.labels.len());
+        let how = options.clone();
         let pipeline = Pipeline::start(
             Plan {
                 workers: options.workers,
@@ -131,7 +138,7 @@ impl Scan {
                 Ok(evaluate(row, &tokenizer, &picture, captions)
                     .map_err(|(cause, detail)| BadRow { cause, detail, id, row: number }))
             },
-            move |rows| gather(rows, size, pad_id),
+            move |rows| gather(rows, size, pad_id, num_labels),
         )?;
         Ok(Self {
             pipeline,
@@ -279,10 +286,15 @@ fn evaluate(
     let texts = captions.iter().map(|text| tokenizer.encode(text)).collect::<Result<_, _>>();
     let texts = texts.map_err(|error| (Cause::NoCaption, error.to_string()))?;
     let pixels = picture.evaluate(&decode_row(&row)?).map_err(unusable_picture)?;
-    Ok(Item { pixels, texts, captions, id: row.id })
+    Ok(Item { pixels, texts, captions, labels: row.labels, id: row.id })
 }
 
-fn gather(rows: Vec<Result<Item, BadRow>>, size: usize, pad_id: i64) -> Gathered {
+fn gather(
+    rows: Vec<Result<Item, BadRow>>,
+    size: usize,
+    pad_id: i64,
+    num_labels: usize,
+) -> Gathered {
     let mut bad = Vec::new();
     let mut items = Vec::with_capacity(rows.len());
     for row in rows {
@@ -302,6 +314,7 @@ fn gather(rows: Vec<Result<Item, BadRow>>, size: usize, pad_id: i64) -> Gathered
         caption_rows: Vec::new(),
         captions: Vec::new(),
         products: Vec::new(),
+        labels: vec![Vec::with_capacity(items.len()); num_labels],
         samples: Vec::new(),
         number: 0,
     };
@@ -309,6 +322,9 @@ fn gather(rows: Vec<Result<Item, BadRow>>, size: usize, pad_id: i64) -> Gathered
         batch.pixels.extend_from_slice(&item.pixels);
         batch.caption_rows.extend(item.captions.iter().map(|_| index));
         batch.captions.push(item.captions);
+        for (column, label) in batch.labels.iter_mut().zip(item.labels) {
+            column.push(label);
+        }
         batch.products.push(match &item.id.product {
             Some(product) => product.to_string(),
             None => format!("{}:{}", item.id.shard.display(), item.id.row),

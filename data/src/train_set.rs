@@ -1,5 +1,6 @@
 //! A training set: one or several sources of shards, found and their footers read.
 
+use crate::columns::Roles;
 use crate::pixels::Pool;
 use crate::rng::{Purpose, Rng, fingerprint};
 use crate::shards::{Memo, Shards, save};
@@ -66,7 +67,7 @@ impl TrainSet {
         let open = |source: &Source| {
             let columns = source.columns.as_ref().unwrap_or(&cfg.columns);
             let (access, cap) = (access.clone(), cfg.max_bad_fraction);
-            let shards = Shards::open(&source.paths, columns, access, &known, cap)?;
+            let shards = Shards::open(&source.paths, Roles::new(columns), access, &known, cap)?;
             let (name, shards) = (source.name.clone(), Arc::new(shards));
             Ok(OpenSource { name, weight: source.weight, shards })
         };

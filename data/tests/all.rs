@@ -10,6 +10,7 @@ mod damaged_seeds;
 mod damaged_shards;
 mod inspect;
 mod invariances;
+mod labels;
 mod layouts;
 mod others;
 mod pictures;

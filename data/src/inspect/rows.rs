@@ -1,7 +1,7 @@
 //! The only part of an inspection that touches files: opening shards, and reading chosen rows of
 //! them, with or without their pictures.
 
-use crate::columns::resolve;
+use crate::columns::{Roles, resolve};
 use crate::order::Segment;
 use crate::panics::caught;
 use crate::row::{self, Place, RawRow};
@@ -46,7 +46,8 @@ impl Rows {
         slice: Option<&str>,
     ) -> Result<Self, DataError> {
         let (access, memo) = (Access::default(), Memo::default());
-        Self::of(Arc::new(Shards::open(paths, columns, access, &memo, 0.0)?), slice)
+        let shards = Shards::open(paths, Roles::new(columns), access, &memo, 0.0)?;
+        Self::of(Arc::new(shards), slice)
     }
 
     /// The rows of opened shards. `slice`: a column of text or integers; where it is `None`,

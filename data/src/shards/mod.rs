@@ -16,7 +16,6 @@ use crate::columns::Roles;
 use crate::panics::caught;
 use crate::source::{self, Access, Object};
 use bytes::Bytes;
-use configs::Columns;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::ParquetMetaData;
@@ -93,7 +92,7 @@ impl Shards {
     /// bytes are no more than `max_bad_fraction` of all.
     pub fn open(
         paths: &[String],
-        columns: &Columns,
+        roles: Roles,
         access: Access,
         memo: &Memo,
         max_bad_fraction: f64,
@@ -105,7 +104,7 @@ impl Shards {
             files: vec![],
             groups: vec![],
             num_rows: 0,
-            roles: Roles::new(columns),
+            roles,
             access,
             left_out: vec![],
             parsed: Mutex::default(),
@@ -229,8 +228,8 @@ mod tests {
         let path = dir.path().join("x.parquet");
         std::fs::write(&path, "not parquet at all").unwrap();
         let paths = [path.to_str().unwrap().into()];
-        let (columns, memo) = (Columns::default(), Memo::default());
-        let error = Shards::open(&paths, &columns, Access::default(), &memo, 0.0);
+        let (roles, memo) = (Roles::new(&configs::Columns::default()), Memo::default());
+        let error = Shards::open(&paths, roles, Access::default(), &memo, 0.0);
         let message = error.err().unwrap().to_string();
         assert!(message.contains("x.parquet`: not a readable Parquet file"), "{message}");
         assert!(message.ends_with("(18 bytes)"), "{message}");

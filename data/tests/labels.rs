@@ -1,0 +1,102 @@
+//! Label columns that a scan gives with its rows.
+
+use crate::support::{png, tokenizer};
+use arrow_array::types::Int8Type;
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, RecordBatch, StringArray,
+};
+use configs::Columns;
+use data::{DataError, EvalBatch, Preprocessor, Scan, ScanOptions, Shard};
+use parquet::arrow::ArrowWriter;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+const ROWS: usize = 20;
+
+/// A shard whose rows 4 and 9 have no caption. The type of a row is in a string column with nulls
+/// and empty strings, the same as a dictionary, and as a number; beside them a flag.
+fn shard(dir: &Path) -> Vec<String> {
+    let kinds = ["bag", "shoe", ""];
+    let kind = |row: usize| (row % 5 != 3).then(|| kinds[row % 3]);
+    let images: BinaryArray = (0..ROWS).map(|row| Some(png(row))).collect();
+    let captions: StringArray =
+        (0..ROWS).map(|row| (row != 4 && row != 9).then(|| format!("red {row}"))).collect();
+    let strings: StringArray = (0..ROWS).map(kind).collect();
+    let dictionary: DictionaryArray<Int8Type> = (0..ROWS).map(kind).collect();
+    let numbers: Int32Array =
+        (0..ROWS).map(|row| (row != 1).then_some(i32::try_from(row % 3).unwrap())).collect();
+    let flags: BooleanArray = (0..ROWS).map(|row| Some(row % 2 == 0)).collect();
+    let columns: [(&str, ArrayRef); 7] = [
+        ("image", Arc::new(images)),
+        ("captions", Arc::new(captions)),
+        ("product_id", Arc::new(Int32Array::from_iter_values(0..20))),
+        ("product_type", Arc::new(strings)),
+        ("kind", Arc::new(dictionary)),
+        ("number", Arc::new(numbers)),
+        ("flag", Arc::new(flags)),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let path = dir.join("a.parquet");
+    let mut writer =
+        ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    vec![path.to_str().unwrap().into()]
+}
+
+fn scan(paths: &[String], labels: &[&str], shard: Shard) -> Result<Vec<EvalBatch>, DataError> {
+    let options = ScanOptions {
+        batch: 6,
+        labels: labels.iter().map(|&label| label.to_owned()).collect(),
+        max_bad_fraction: 0.2,
+        shard,
+        ..ScanOptions::default()
+    };
+    Scan::open(paths, &Columns::default(), tokenizer(), &Preprocessor::clip(8), &options)?.collect()
+}
+
+#[test]
+fn labels_stay_with_their_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = shard(dir.path());
+    let names = ["number", "product_type", "kind", "flag", "product_id"];
+    let whole = scan(&paths, &names, Shard::WHOLE).unwrap();
+    assert_eq!(whole.iter().map(EvalBatch::len).sum::<usize>(), ROWS - 2);
+    for batch in &whole {
+        assert_eq!(batch.labels.len(), names.len());
+        for (index, sample) in batch.samples.iter().enumerate() {
+            let row = usize::try_from(sample.row).unwrap();
+            let label = |column: usize| batch.labels[column][index].as_deref();
+            let number = (row % 3).to_string();
+            assert_eq!(label(0), (row != 1).then_some(number.as_str()), "row {row}");
+            let kind = [Some("bag"), Some("shoe"), None][row % 3].filter(|_| row % 5 != 3);
+            assert_eq!((label(1), label(2)), (kind, kind), "row {row}");
+            assert_eq!(label(3), Some(if row % 2 == 0 { "true" } else { "false" }));
+            assert_eq!(label(4), sample.product.as_deref());
+        }
+    }
+    let part = |rank| scan(&paths, &names, Shard { rank, world: 2, local_world: 2 }).unwrap();
+    let mut parts: Vec<EvalBatch> = (0..2).flat_map(part).collect();
+    parts.sort_by_key(|batch| batch.number);
+    assert!(parts == whole);
+    assert!(scan(&paths, &[], Shard::WHOLE).unwrap().iter().all(|batch| batch.labels.is_empty()));
+}
+
+#[test]
+fn a_label_that_is_not_there_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = shard(dir.path());
+    let message = |label| scan(&paths, &["flag", label], Shard::WHOLE).unwrap_err().to_string();
+    assert_eq!(
+        message("grounding"),
+        format!(
+            "shard `{}`: no column `grounding` for `labels`; the columns are: image, captions, \
+             product_id, product_type, kind, number, flag",
+            paths[0]
+        )
+    );
+    assert!(message("image").ends_with(
+        "column `image` for `labels`: expected string, integer or boolean, found binary"
+    ));
+}
