@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod bootstrap;
 mod chance;
+mod compare;
 mod embeddings;
 mod error;
 mod kernel;
@@ -9,13 +11,20 @@ mod metrics;
 mod qrels;
 mod ranking;
 mod report;
+mod scores;
 mod search;
 mod select;
+mod slices;
+mod space;
 mod state;
 mod task;
 #[cfg(test)]
 mod testing;
 
+pub use bootstrap::Bootstrap;
+pub use compare::{
+    Comparison, Difference, QueryChange, RankDifference, SliceDifference, TaskComparison,
+};
 pub use embeddings::Embeddings;
 pub use error::EvalError;
 pub use markdown::comparison_table;
@@ -23,8 +32,11 @@ pub use metrics::{Measure, Metric, metrics};
 pub use qrels::Qrels;
 pub use ranking::{Hit, Place, RankedQuery, Ranking, run_depth, trec_id};
 pub use report::{Protocol, Report, SCHEMA, SCHEMA_VERSION, Subject};
+pub use scores::ScoreReport;
 pub use search::{SearchOptions, SelfMatch, search};
+pub use slices::{Labels, SliceMetric, SliceReport};
+pub use space::Space;
 pub use task::{
-    MetricReport, PerQuery, QueryCounts, RankReport, RelevanceCounts, TaskReport, TieCounts,
-    evaluate,
+    Candidates, CurvePoint, Digests, EvaluateOptions, Example, ExampleItem, Examples, MetricReport,
+    PerQuery, QueryCounts, RankBin, RankReport, RelevanceCounts, TaskReport, TieCounts, evaluate,
 };

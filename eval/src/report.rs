@@ -1,7 +1,7 @@
 //! The report of an evaluation: its protocol and its tasks. Owns the JSON schema and the folder
 //! that holds `report.json`, `report.md`, `run.trec` and `qrels.trec`.
 
-use crate::{EvalError, Measure, Ranking, TaskReport, markdown};
+use crate::{Bootstrap, Comparison, EvalError, Measure, Ranking, Space, TaskReport, markdown};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,7 +11,7 @@ use std::path::Path;
 /// Name of the report's format.
 pub const SCHEMA: &str = "vlclip.eval.report";
 /// Version of the report's format: raised when a reader of the old one would be misled.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// An evaluation of one model on one or more tasks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,10 @@ pub struct Report {
     pub schema_version: u32,
     /// What was evaluated, and how.
     pub protocol: Protocol,
+    /// The shape of the embedding space, where the caller has measured it.
+    pub space: Option<Space>,
+    /// This report compared with that of a baseline, where the caller has one.
+    pub baseline: Option<Comparison>,
     /// Results by task name.
     pub tasks: BTreeMap<String, TaskReport>,
 }
@@ -38,6 +42,14 @@ pub struct Protocol {
     pub tie_rule: String,
     /// Which queries the means are over.
     pub averaging: String,
+    /// How confidence intervals are made.
+    pub intervals: String,
+    /// Share of such intervals that hold the true mean.
+    pub confidence: f64,
+    /// Resamples behind each interval; 0 without intervals.
+    pub resamples: usize,
+    /// Seed of the resamples.
+    pub seed: u64,
     /// Each measure's definition with denominator, cut-off and gain, by name.
     pub definitions: BTreeMap<String, String>,
 }
@@ -51,16 +63,24 @@ pub struct Subject {
     pub data: String,
     /// The command line that made the report.
     pub command: String,
-    /// Digests of model and data files, and whatever else identifies them, by name.
+    /// Digests of the model's files, and whatever else identifies the model, by name.
     pub hashes: BTreeMap<String, String>,
+    /// Digests of the data's files, and whatever else identifies the data, by name: reports that
+    /// differ in one of these are not compared.
+    pub data_hashes: BTreeMap<String, String>,
 }
 
 impl Report {
-    /// Joins the results of the tasks called by their names (letters, digits, `_`, `-`, `.`).
+    /// Joins the results of the tasks called by their names (letters, digits, `_`, `-`, `.`), whose
+    /// intervals were made as `bootstrap` says.
     ///
     /// # Errors
     /// A task name that cannot be part of a metric's name.
-    pub fn new(subject: Subject, tasks: BTreeMap<String, TaskReport>) -> Result<Self, EvalError> {
+    pub fn new(
+        subject: Subject,
+        bootstrap: &Bootstrap,
+        tasks: BTreeMap<String, TaskReport>,
+    ) -> Result<Self, EvalError> {
         let usable = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
         if let Some(name) = tasks.keys().find(|name| name.is_empty() || !name.chars().all(usable)) {
             return Err(EvalError::BadTaskName { name: name.clone() });
@@ -79,11 +99,17 @@ impl Report {
                 averaging: "mean over the judged queries; a judged query without relevant items \
                             counts as 0, a query without judgements does not count (trec_eval)"
                     .into(),
+                intervals: crate::bootstrap::METHOD.into(),
+                confidence: bootstrap.confidence,
+                resamples: bootstrap.resamples,
+                seed: bootstrap.seed,
                 definitions: Measure::ALL
                     .iter()
                     .map(|measure| (measure.name().into(), measure.definition().into()))
                     .collect(),
             },
+            space: None,
+            baseline: None,
             tasks,
         })
     }
@@ -196,7 +222,7 @@ fn write_file(
 mod tests {
     use super::*;
     use crate::testing::{Random, embeddings, random_rows};
-    use crate::{Qrels, SearchOptions, evaluate, search};
+    use crate::{EvaluateOptions, Qrels, SearchOptions, evaluate, search};
 
     fn made(tasks: &[&str]) -> (Report, BTreeMap<String, Ranking>) {
         let mut random = Random::new(31);
@@ -206,12 +232,13 @@ mod tests {
         let ranking = ranking.expect("valid");
         let rankings: BTreeMap<String, Ranking> =
             tasks.iter().map(|task| ((*task).to_owned(), ranking.clone())).collect();
+        let options = EvaluateOptions::new(&[1, 5]);
         let results = rankings
             .iter()
-            .map(|(task, ranking)| (task.clone(), evaluate(ranking, &[1, 5]).expect("valid")))
+            .map(|(task, ranking)| (task.clone(), evaluate(ranking, &options).expect("valid")))
             .collect();
         let subject = Subject { model: "step-00000040".into(), ..Subject::default() };
-        (Report::new(subject, results).expect("usable names"), rankings)
+        (Report::new(subject, &Bootstrap::default(), results).expect("usable names"), rankings)
     }
 
     #[test]
@@ -236,21 +263,25 @@ mod tests {
         let json = report.to_json().expect("serialises");
         assert_eq!(Report::from_json(&json).expect("reads back"), report);
         let message = |text: &str| Report::from_json(text).expect_err("refused").to_string();
-        let newer = json.replace("\"schema_version\":1", "\"schema_version\":2");
+        let newer = json.replace("\"schema_version\":2", "\"schema_version\":3");
         assert_eq!(
             message(&newer),
-            "report has schema `vlclip.eval.report 2`, but this program reads \
-             `vlclip.eval.report 1`: read it with the version that wrote it, or evaluate again"
+            "report has schema `vlclip.eval.report 3`, but this program reads \
+             `vlclip.eval.report 2`: read it with the version that wrote it, or evaluate again"
         );
         assert!(message("{}").contains("schema ` 0`"));
-        let partial = message(r#"{"schema":"vlclip.eval.report","schema_version":1}"#);
+        let partial = message(r#"{"schema":"vlclip.eval.report","schema_version":2}"#);
         assert!(partial.contains("missing field `protocol`"), "{partial}");
     }
 
     #[test]
     fn refuses_task_names_that_are_no_metric_prefix() {
         let task = made(&["a"]).0.tasks["a"].clone();
-        let made = Report::new(Subject::default(), BTreeMap::from([("a/b".into(), task)]));
+        let made = Report::new(
+            Subject::default(),
+            &Bootstrap::default(),
+            BTreeMap::from([("a/b".into(), task)]),
+        );
         assert_eq!(
             made.expect_err("refused").to_string(),
             "task name `a/b` is not usable: use letters, digits, `_`, `-` and `.` only"

@@ -2,8 +2,8 @@
 //! average, on random cases with ties, several relevant items, grades and unjudged queries.
 
 use eval::{
-    Embeddings, Qrels, Ranking, Report, SearchOptions, SelfMatch, Subject, TaskReport, evaluate,
-    search,
+    Bootstrap, Embeddings, EvaluateOptions, Qrels, Ranking, Report, SearchOptions, SelfMatch,
+    Subject, TaskReport, evaluate, search,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -132,12 +132,16 @@ fn every_metric_equals_pytrec_eval() {
     let mut random = Random(7);
     for (index, case) in cases().iter().enumerate() {
         let ranking = ranked(&mut random, case);
-        let task = evaluate(&ranking, &KS).expect("valid");
+        let task = evaluate(&ranking, &EvaluateOptions::new(&KS)).expect("valid");
         if index > 0 {
             assert!(task.ties.queries > 0, "case {index} is meant to have ties");
         }
         assert!(task.relevance.max > 1, "case {index} is meant to have several relevant items");
-        let report = Report::new(Subject::default(), BTreeMap::from([("task".into(), task)]));
+        let report = Report::new(
+            Subject::default(),
+            &Bootstrap::default(),
+            BTreeMap::from([("task".into(), task)]),
+        );
         let report = report.expect("usable name");
         let dir = tempfile::tempdir().expect("temporary folder");
         report.write(dir.path(), &BTreeMap::from([("task".into(), ranking)])).expect("writes");
@@ -160,9 +164,12 @@ fn two_tasks_share_the_files() {
             .into();
     let tasks = rankings
         .iter()
-        .map(|(name, ranking)| (name.clone(), evaluate(ranking, &KS).expect("valid")))
+        .map(|(name, ranking)| {
+            (name.clone(), evaluate(ranking, &EvaluateOptions::new(&KS)).expect("valid"))
+        })
         .collect();
-    let report = Report::new(Subject::default(), tasks).expect("usable names");
+    let report =
+        Report::new(Subject::default(), &Bootstrap::default(), tasks).expect("usable names");
     let dir = tempfile::tempdir().expect("temporary folder");
     report.write(dir.path(), &rankings).expect("writes");
     let peer = pytrec_eval(dir.path());

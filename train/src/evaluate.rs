@@ -7,7 +7,7 @@ use crate::step::{pixels, token_ids, with_precision};
 use anyhow::{Context, Result, ensure};
 use configs::{Columns, Precision, RunConfig, Workers};
 use data::{Captions, Scan, ScanOptions, Shard};
-use eval::{Embeddings, Qrels, Ranking, Report, SearchOptions, Subject};
+use eval::{Embeddings, EvaluateOptions, Qrels, Ranking, Report, SearchOptions, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tch::Kind;
@@ -125,16 +125,21 @@ pub fn evaluate(
     let pool = image.len();
     let depth = set.run_depth.map(|depth| depth.max(max_k).min(pool));
     let options = SearchOptions::new(depth.unwrap_or_else(|| eval::run_depth(pool, pool, max_k)));
+    let measured = EvaluateOptions::new(&set.k);
     let mut tasks = BTreeMap::new();
     let mut rankings = BTreeMap::new();
     for (name, queries, pool) in
         [("text_to_image", &text, &image), ("image_to_text", &image, &text)]
     {
         let ranking = eval::search(queries, pool, &qrels, &options)?;
-        tasks.insert(name.to_owned(), eval::evaluate(&ranking, &set.k)?);
+        tasks.insert(name.to_owned(), eval::evaluate(&ranking, &measured)?);
         rankings.insert(name.to_owned(), ranking);
     }
-    Ok(Some(Evaluation { report: Report::new(subject, tasks)?, rankings, warnings }))
+    Ok(Some(Evaluation {
+        report: Report::new(subject, &measured.bootstrap, tasks)?,
+        rankings,
+        warnings,
+    }))
 }
 
 /// Puts the batches of all ranks into the order of the set: product ids, vectors, warnings.

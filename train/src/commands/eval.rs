@@ -115,6 +115,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         data: args.items.join(", "),
         command: std::env::args().collect::<Vec<_>>().join(" "),
         hashes,
+        ..Subject::default()
     };
     let bar = super::bar(None, "products");
     let done = |products: usize| bar.set_position(products as u64);

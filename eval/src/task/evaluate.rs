@@ -1,132 +1,49 @@
-//! One task's evaluation: every metric per query and on average, beside chance and under the best
-//! and worst resolution of ties. Owns the report's per-task part.
+//! Computes a task's report from the exact ranks of its relevant items.
 
+use super::{
+    Candidates, Digests, Examples, MetricReport, PerQuery, QueryCounts, RankReport,
+    RelevanceCounts, TaskReport, TieCounts,
+};
+use crate::bootstrap::Bootstrap;
 use crate::chance::{Chance, expected_first_rank};
 use crate::metrics::{Metric, metrics, value};
 use crate::ranking::{Place, cut_offs};
-use crate::{EvalError, Ranking, SelfMatch};
-use serde::{Deserialize, Serialize};
+use crate::slices::Labels;
+use crate::{EvalError, Ranking};
 use std::collections::BTreeMap;
 
-/// A retrieval task's results.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TaskReport {
-    /// Items in the pool. With [`SelfMatch::Exclude`] a query's own item is no candidate.
-    pub pool: usize,
-    /// What becomes of an item that has the query's own id.
-    pub self_match: SelfMatch,
-    /// How many queries were scored, and how many not.
-    pub queries: QueryCounts,
-    /// How many relevant items (R) the scored queries have.
-    pub relevance: RelevanceCounts,
-    /// How many relevant items have exactly the score of another item.
-    pub ties: TieCounts,
-    /// Items listed per query in the dumped run.
-    pub run_depth: usize,
-    /// Cut-offs, ascending.
+/// What to compute.
+#[derive(Clone, Debug, Default)]
+pub struct EvaluateOptions {
+    /// Cut-offs of the metrics.
     pub ks: Vec<usize>,
-    /// Each metric's mean over the scored queries, by name.
-    pub metrics: BTreeMap<String, MetricReport>,
-    /// Rank of the first relevant item, over the scored queries that have one.
-    pub first_rank: Option<RankReport>,
-    /// What each scored query got.
-    pub per_query: PerQuery,
+    /// Labels that the queries are sliced by.
+    pub slices: Vec<Labels>,
+    /// Each query's class, for means over classes.
+    pub classes: Option<Labels>,
+    /// How intervals are made.
+    pub bootstrap: Bootstrap,
+    /// Queries to show of the worst, and of the best.
+    pub examples: usize,
+    /// What is searched with what, in one line.
+    pub description: String,
+    /// Which items of the pool are candidates, as the search was told.
+    pub candidates: Candidates,
 }
 
-/// How many queries there were.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QueryCounts {
-    /// All queries that were searched.
-    pub given: usize,
-    /// Queries with at least one judgement: the means are over these.
-    pub scored: usize,
-    /// Of these, queries without a relevant item: 0 in every metric, as in trec_eval.
-    pub without_relevant: usize,
-    /// Queries without any judgement: not scored, as in trec_eval.
-    pub unjudged: usize,
-}
-
-/// The distribution of R, the number of relevant items, over the scored queries.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RelevanceCounts {
-    /// Smallest R.
-    pub min: usize,
-    /// Median R.
-    pub median: f64,
-    /// Mean R.
-    pub mean: f64,
-    /// Largest R.
-    pub max: usize,
-    /// Number of queries by R.
-    pub histogram: BTreeMap<usize, usize>,
-}
-
-/// Relevant items whose score another item of the pool shares exactly, in f32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TieCounts {
-    /// Such relevant items.
-    pub relevant_items: usize,
-    /// Queries that have one.
-    pub queries: usize,
-}
-
-/// One metric of one task.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MetricReport {
-    /// With ties broken by lower item index first.
-    pub value: f64,
-    /// What a random order of the pool scores on average; exact, not simulated.
-    pub chance: f64,
-    /// With every tie broken for the worse.
-    pub pessimistic: f64,
-    /// With every tie broken for the better.
-    pub optimistic: f64,
-}
-
-/// Where the first relevant item stands, ties broken by lower item index first.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RankReport {
-    /// Mean rank.
-    pub mean: f64,
-    /// Median rank: the mean of the two middle ones when their number is even.
-    pub median: f64,
-    /// Mean rank that a random order gives on average.
-    pub chance_mean: f64,
-}
-
-/// The scored queries' values, in the order of the query embeddings.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PerQuery {
-    /// Query ids.
-    pub ids: Vec<String>,
-    /// Number of relevant items.
-    pub relevant: Vec<usize>,
-    /// Rank of the first relevant item, if there is one.
-    pub first_rank: Vec<Option<usize>>,
-    /// Each metric's values, by name.
-    pub values: BTreeMap<String, Vec<f64>>,
-}
-
-impl TaskReport {
-    /// The mean of the metric called `name`, such as `hits@5`.
-    pub fn metric(&self, name: &str) -> Option<f64> {
-        self.metrics.get(name).map(|metric| metric.value)
-    }
-
-    /// The metrics of this report in the order to show them.
-    pub fn metrics_in_order(&self) -> impl Iterator<Item = (Metric, &MetricReport)> {
-        metrics(&self.ks)
-            .into_iter()
-            .filter_map(|metric| Some((metric, self.metrics.get(&metric.to_string())?)))
+impl EvaluateOptions {
+    /// Cut-offs `ks`, everything else as by default: no slices, no classes, no examples.
+    pub fn new(ks: &[usize]) -> Self {
+        Self { ks: ks.to_vec(), ..Self::default() }
     }
 }
 
-/// Computes every metric at every cut-off of `ks` from the exact ranks in `ranking`.
+/// Computes every metric at every cut-off from the exact ranks in `ranking`.
 ///
 /// # Errors
 /// No cut-offs or a cut-off of 0; a cut-off beyond the pool; no judged query.
-pub fn evaluate(ranking: &Ranking, ks: &[usize]) -> Result<TaskReport, EvalError> {
-    let ks = cut_offs(ks, ranking.smallest_pool())?;
+pub fn evaluate(ranking: &Ranking, options: &EvaluateOptions) -> Result<TaskReport, EvalError> {
+    let ks = cut_offs(&options.ks, ranking.smallest_pool())?;
     let metrics = metrics(&ks);
     let mut chance = Chance::default();
     let mut sums = vec![MetricReport::default(); metrics.len()];
@@ -173,6 +90,15 @@ pub fn evaluate(ranking: &Ranking, ks: &[usize]) -> Result<TaskReport, EvalError
     let names = || metrics.iter().map(Metric::to_string);
     per_query.values = names().zip(columns).collect();
     Ok(TaskReport {
+        description: options.description.clone(),
+        candidates: options.candidates.clone(),
+        digests: Digests::default(),
+        curves: BTreeMap::new(),
+        rank_histogram: Vec::new(),
+        scores: None,
+        slices: BTreeMap::new(),
+        mean_per_class: None,
+        examples: Examples::default(),
         pool: ranking.item_ids.len(),
         self_match: ranking.self_match,
         queries: QueryCounts {
@@ -221,16 +147,11 @@ impl MetricReport {
         let count = count as f64;
         Self {
             value: self.value / count,
+            interval: None,
             chance: self.chance / count,
             pessimistic: self.pessimistic / count,
             optimistic: self.optimistic / count,
         }
-    }
-}
-
-impl Default for MetricReport {
-    fn default() -> Self {
-        Self { value: 0.0, chance: 0.0, pessimistic: 0.0, optimistic: 0.0 }
     }
 }
 
@@ -276,7 +197,7 @@ mod tests {
         let (queries, items) = (embeddings("q", queries), embeddings("d", items));
         let qrels = one_to_one(&queries, &items);
         let ranking = search(&queries, &items, &qrels, &SearchOptions::new(1)).expect("valid");
-        evaluate(&ranking, ks).expect("valid")
+        evaluate(&ranking, &EvaluateOptions::new(ks)).expect("valid")
     }
 
     /// Four queries, four items: the scores are the items' components, so ranks can be read off.
@@ -345,7 +266,7 @@ mod tests {
         let queries = embeddings("q", &[up]);
         let qrels = Qrels::new([("q0", "d1", 1), ("q0", "d2", 3)]).expect("valid");
         let ranking = search(&queries, &items, &qrels, &SearchOptions::new(4)).expect("valid");
-        let found = evaluate(&ranking, &[2]).expect("valid");
+        let found = evaluate(&ranking, &EvaluateOptions::new(&[2])).expect("valid");
         let (log3, hits, ndcg) = (3f64.log2(), found.metrics["hits@2"], found.metrics["ndcg@2"]);
         assert_eq!((hits.value, hits.pessimistic, hits.optimistic), (1.0, 1.0, 1.0));
         let ideal = 3.0 + 1.0 / log3;
@@ -361,7 +282,7 @@ mod tests {
         let (queries, items) = (embeddings("q", &rows), embeddings("d", &rows));
         let qrels = Qrels::new([("q0", "d0", 1), ("q1", "d0", 0)]).expect("valid");
         let ranking = search(&queries, &items, &qrels, &SearchOptions::new(3)).expect("valid");
-        let found = evaluate(&ranking, &[1]).expect("valid");
+        let found = evaluate(&ranking, &EvaluateOptions::new(&[1])).expect("valid");
         let expected = QueryCounts { given: 3, scored: 2, without_relevant: 1, unjudged: 1 };
         assert_eq!(found.queries, expected);
         assert_eq!(found.metric("hits@1"), Some(0.5));
@@ -376,7 +297,9 @@ mod tests {
         let (queries, items) = (embeddings("q", &rows), embeddings("d", &rows));
         let qrels = one_to_one(&queries, &items);
         let ranking = search(&queries, &items, &qrels, &SearchOptions::new(1)).expect("valid");
-        let message = |ks: &[usize]| evaluate(&ranking, ks).expect_err("refused").to_string();
+        let message = |ks: &[usize]| {
+            evaluate(&ranking, &EvaluateOptions::new(ks)).expect_err("refused").to_string()
+        };
         assert_eq!(
             message(&[1, 5]),
             "k = 5 is larger than the pool of 2 candidates: choose k of at most 2"
@@ -386,7 +309,9 @@ mod tests {
         assert_eq!(message(&[0, 1]), format!("{expected}[0, 1]"));
         let unjudged = search(&queries, &items, &Qrels::default(), &SearchOptions::new(1));
         assert_eq!(
-            evaluate(&unjudged.expect("valid"), &[1]).expect_err("refused").to_string(),
+            evaluate(&unjudged.expect("valid"), &EvaluateOptions::new(&[1]))
+                .expect_err("refused")
+                .to_string(),
             "none of the 2 queries is judged in the qrels: there is nothing to average"
         );
     }
