@@ -87,6 +87,8 @@ pub struct EvalBatch {
     pub labels: Vec<Vec<Option<String>>>,
     /// B names of rows.
     pub samples: Vec<SampleId>,
+    /// B numbers of rows, counted over all shards: what [`crate::ScanOptions::rows`] takes.
+    pub rows: Vec<u64>,
     /// Number of the batch in the pass over all ranks, from 0.
     pub number: u64,
 }

@@ -110,6 +110,22 @@ pub(crate) fn shown(array: &dyn Array, row: usize) -> Vec<String> {
     one.into_iter().collect()
 }
 
+/// The value of `key` in a cell of names with values, as text.
+pub(crate) fn value_of(array: &dyn Array, row: usize, key: &str) -> Option<String> {
+    if array.is_null(row) {
+        return None;
+    }
+    let entries: ArrayRef = match array.data_type() {
+        DataType::Map(..) => std::sync::Arc::new(array.as_map().value(row)),
+        DataType::List(_) => array.as_list::<i32>().value(row),
+        DataType::LargeList(_) => array.as_list::<i64>().value(row),
+        _ => return None,
+    };
+    let [keys, values] = entries.as_struct_opt()?.columns() else { return None };
+    let at = (0..keys.len()).find(|at| identity(keys, *at).as_deref() == Some(key))?;
+    shown(values, at).pop()
+}
+
 /// A cell of text or an integer, as text.
 pub(crate) fn identity(array: &dyn Array, row: usize) -> Option<String> {
     if array.is_null(row) {

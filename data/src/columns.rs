@@ -32,7 +32,7 @@ const CAPTIONS: &str = "string or list<string>";
 const FILLING: &str = "string, list<string>, a number or boolean";
 const PRODUCT: &str = "string or integer";
 const WEIGHT: &str = "a number";
-const LABEL: &str = "string, integer or boolean";
+const LABEL: &str = "string, integer or boolean, or KEY of a map column as COLUMN.KEY";
 
 impl Roles {
     /// The roles as the config maps them.
@@ -57,7 +57,7 @@ impl Roles {
         if let Some(name) = &self.weight {
             check(shard, schema, "weight", name, WEIGHT, is_number)?;
         }
-        for name in &self.labels {
+        for name in self.labels.iter().filter(|name| keyed(schema, name).is_none()) {
             check(shard, schema, "labels", name, LABEL, is_label)?;
         }
         Ok(())
@@ -67,7 +67,8 @@ impl Roles {
     pub fn projection(&self, schema: &Schema, parquet: &SchemaDescriptor) -> ProjectionMask {
         let mut wanted: Vec<Vec<String>> = Vec::new();
         for name in self.names() {
-            let Some((mut path, field)) = resolve(schema, name) else { continue };
+            let keyed = || keyed(schema, name).map(|(path, field, _)| (path, field));
+            let Some((mut path, field)) = resolve(schema, name).or_else(keyed) else { continue };
             if *name == self.image && matches!(field.data_type(), DataType::Struct(_)) {
                 path.push("bytes".into());
                 wanted.push(path.clone());
@@ -125,6 +126,29 @@ fn check(
         role,
         expected,
         found: type_name(field.data_type()),
+    })
+}
+
+/// What a label's name means that is no column's: a column of names with values (a map, or a list of
+/// structs of key and value), written with a dot before one of its keys, such as
+/// `attributes.color`: its path, its field, and the key.
+pub(crate) fn keyed<'a, 'n>(
+    schema: &'a Schema,
+    name: &'n str,
+) -> Option<(Vec<String>, &'a Field, &'n str)> {
+    if resolve(schema, name).is_some() {
+        return None;
+    }
+    name.match_indices('.').find_map(|(dot, _)| {
+        let (path, field) = resolve(schema, &name[..dot])?;
+        let entry = match field.data_type() {
+            DataType::Map(entry, _) | DataType::List(entry) | DataType::LargeList(entry) => entry,
+            _ => return None,
+        };
+        let DataType::Struct(parts) = entry.data_type() else { return None };
+        let [key, value] = &parts[..] else { return None };
+        let fits = is_label(key.data_type()) && is_label(value.data_type());
+        fits.then_some((path, field, &name[dot + 1..]))
     })
 }
 
@@ -309,7 +333,7 @@ mod tests {
         assert_eq!(
             roles.check(Path::new("a.parquet"), &fits).unwrap_err().to_string(),
             "shard `a.parquet`: column `image` for `labels`: expected string, integer or boolean, \
-             found binary"
+             or KEY of a map column as COLUMN.KEY, found binary"
         );
     }
 

@@ -75,7 +75,14 @@ pub(crate) fn rows(batch: &RecordBatch, roles: &Roles, place: &Place) -> Vec<Raw
     let captions: Vec<_> = roles.captions.columns().iter().map(|name| column(name)).collect();
     let product = roles.product_id.as_deref().and_then(column);
     let weight = roles.weight.as_deref().and_then(column);
-    let labels: Vec<_> = roles.labels.iter().map(|name| column(name)).collect();
+    let labels: Vec<_> = roles
+        .labels
+        .iter()
+        .map(|name| match columns::keyed(&schema, name) {
+            Some((path, _, key)) => (cells::at_path(batch, &path).map(|array| (array, path)), key),
+            None => (column(name), ""),
+        })
+        .collect();
     (0..batch.num_rows())
         .map(|i| {
             let cell = |column: &Option<(ArrayRef, Vec<String>)>| {
@@ -91,7 +98,14 @@ pub(crate) fn rows(batch: &RecordBatch, roles: &Roles, place: &Place) -> Vec<Raw
             let texts = captions
                 .iter()
                 .map(|column| cell(column).map_or(vec![], |array| cells::shown(&array, i)));
-            let label = |column| cells::shown(&cell(column)?, i).pop().filter(|t| !t.is_empty());
+            let label = |(column, key): &(Option<(ArrayRef, Vec<String>)>, &str)| {
+                let array = cell(column)?;
+                let value = match key.is_empty() {
+                    true => cells::shown(&array, i).pop(),
+                    false => cells::value_of(&array, i, key),
+                };
+                value.filter(|text| !text.is_empty())
+            };
             RawRow {
                 image: cell(&image)
                     .map_or(RawImage::None, |array| raw_image(&array, i, place.shard)),

@@ -12,7 +12,7 @@ use crate::shards::{Memo, Shards};
 use crate::source::Access;
 use crate::{Counts, DataError, Encoded, EvalBatch, Preprocessor, SampleId, Shard, Tokenizer};
 use configs::{Columns, Workers};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// Which of a row's captions to give.
@@ -46,7 +46,10 @@ pub struct ScanOptions {
     /// Give only the first row of each product that has a picture (and, unless
     /// [`Captions::None`], a caption); later rows of the product are not decoded.
     pub distinct_products: bool,
-    /// Columns of strings, integers or booleans to give with each row, as text.
+    /// Only these rows, counted over all shards; the others are not even read. Empty: all.
+    pub rows: BTreeSet<u64>,
+    /// Columns of strings, integers or booleans to give with each row, as text; `COLUMN.KEY` is one
+    /// value of a column that maps names to values.
     pub labels: Vec<String>,
     /// The share of the rows that may be unusable, in [0, 1]. While reading, the scan stops when it
     /// is exceeded among all rows; at the end also when it is exceeded among those looked at,
@@ -63,6 +66,7 @@ impl Default for ScanOptions {
             captions: Captions::First,
             shard: Shard::WHOLE,
             distinct_products: false,
+            rows: BTreeSet::new(),
             labels: vec![],
             max_bad_fraction: 0.01,
         }
@@ -93,6 +97,7 @@ struct Item {
     captions: Vec<String>,
     labels: Vec<Option<String>>,
     id: SampleId,
+    number: u64,
 }
 
 impl Scan {
@@ -212,7 +217,8 @@ fn read(
     options: &ScanOptions,
     out: &mut Emitter<RawRow>,
 ) -> Result<(), DataError> {
-    let ScanOptions { batch, captions, distinct_products: distinct, shard, .. } = *options;
+    let ScanOptions { batch, captions, distinct_products: distinct, shard, rows: ref only, .. } =
+        *options;
     let mut number = 0;
     let mut send = |rows: Vec<RawRow>| {
         let ours = number % shard.world == shard.rank;
@@ -231,15 +237,20 @@ fn read(
     let mut seen = HashSet::new();
     let mut rows = Vec::with_capacity(batch);
     for (group, of) in shards.groups.iter().enumerate() {
+        let start = shards.files[of.shard].first_row + of.first_row;
         let mut first = 0;
         while first < of.rows {
-            let segment = Segment { group, first, rows: (batch as u64).min(of.rows - first) };
+            let mut segment = Segment { group, first, rows: (batch as u64).min(of.rows - first) };
+            if !only.is_empty() {
+                let Some(next) = only.range(start + first..start + of.rows).next() else { break };
+                segment = Segment { group, first: next - start, rows: 1 };
+            }
             reader.read(segment, |row| {
                 if !distinct || is_new(&row, captions, &mut seen) {
                     rows.push(row);
                 }
             })?;
-            first += segment.rows;
+            first = segment.first + segment.rows;
             while rows.len() >= batch {
                 let rest = rows.split_off(batch);
                 if !send(std::mem::replace(&mut rows, rest)) {
@@ -286,7 +297,7 @@ fn evaluate(
     let texts = captions.iter().map(|text| tokenizer.encode(text)).collect::<Result<_, _>>();
     let texts = texts.map_err(|error| (Cause::NoCaption, error.to_string()))?;
     let pixels = picture.evaluate(&decode_row(&row)?).map_err(unusable_picture)?;
-    Ok(Item { pixels, texts, captions, labels: row.labels, id: row.id })
+    Ok(Item { pixels, texts, captions, labels: row.labels, id: row.id, number: row.number })
 }
 
 fn gather(
@@ -316,6 +327,7 @@ fn gather(
         products: Vec::new(),
         labels: vec![Vec::with_capacity(items.len()); num_labels],
         samples: Vec::new(),
+        rows: Vec::new(),
         number: 0,
     };
     for (index, item) in items.into_iter().enumerate() {
@@ -330,6 +342,7 @@ fn gather(
             None => format!("{}:{}", item.id.shard.display(), item.id.row),
         });
         batch.samples.push(item.id);
+        batch.rows.push(item.number);
     }
     Gathered { batch, bad, truncated }
 }

@@ -1,13 +1,17 @@
 //! Label columns that a scan gives with its rows.
 
 use crate::support::{png, tokenizer};
+use arrow_array::builder::{MapBuilder, MapFieldNames, StringBuilder};
 use arrow_array::types::Int8Type;
 use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, RecordBatch, StringArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, ListArray,
+    RecordBatch, StringArray,
 };
+use arrow_schema::Field;
 use configs::Columns;
 use data::{DataError, EvalBatch, Preprocessor, Scan, ScanOptions, Shard};
 use parquet::arrow::ArrowWriter;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +31,22 @@ fn shard(dir: &Path) -> Vec<String> {
     let numbers: Int32Array =
         (0..ROWS).map(|row| (row != 1).then_some(i32::try_from(row % 3).unwrap())).collect();
     let flags: BooleanArray = (0..ROWS).map(|row| Some(row % 2 == 0)).collect();
-    let columns: [(&str, ArrayRef); 7] = [
+    let names = MapFieldNames { entry: "e".into(), key: "k".into(), value: "v".into() };
+    let mut map = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
+    for row in 0..ROWS {
+        map.keys().append_value("size");
+        map.values().append_value("large");
+        if let Some(kind) = kind(row) {
+            map.keys().append_value("color");
+            map.values().append_value(kind);
+        }
+        map.append(row != 2).unwrap();
+    }
+    let map = map.finish();
+    let entries = Arc::new(Field::new("item", map.entries().data_type().clone(), false));
+    let list =
+        ListArray::new(entries, map.offsets().clone(), Arc::new(map.entries().clone()), None);
+    let columns: [(&str, ArrayRef); 9] = [
         ("image", Arc::new(images)),
         ("captions", Arc::new(captions)),
         ("product_id", Arc::new(Int32Array::from_iter_values(0..20))),
@@ -35,6 +54,8 @@ fn shard(dir: &Path) -> Vec<String> {
         ("kind", Arc::new(dictionary)),
         ("number", Arc::new(numbers)),
         ("flag", Arc::new(flags)),
+        ("map", Arc::new(map)),
+        ("list", Arc::new(list)),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let path = dir.join("a.parquet");
@@ -60,7 +81,16 @@ fn scan(paths: &[String], labels: &[&str], shard: Shard) -> Result<Vec<EvalBatch
 fn labels_stay_with_their_rows() {
     let dir = tempfile::tempdir().unwrap();
     let paths = shard(dir.path());
-    let names = ["number", "product_type", "kind", "flag", "product_id"];
+    let names = [
+        "number",
+        "product_type",
+        "kind",
+        "flag",
+        "product_id",
+        "map.color",
+        "list.color",
+        "map.no",
+    ];
     let whole = scan(&paths, &names, Shard::WHOLE).unwrap();
     assert_eq!(whole.iter().map(EvalBatch::len).sum::<usize>(), ROWS - 2);
     for batch in &whole {
@@ -74,6 +104,8 @@ fn labels_stay_with_their_rows() {
             assert_eq!((label(1), label(2)), (kind, kind), "row {row}");
             assert_eq!(label(3), Some(if row % 2 == 0 { "true" } else { "false" }));
             assert_eq!(label(4), sample.product.as_deref());
+            assert_eq!(label(5), kind.filter(|_| row != 2), "row {row}");
+            assert_eq!((label(6), label(7)), (kind, None), "row {row}");
         }
     }
     let part = |rank| scan(&paths, &names, Shard { rank, world: 2, local_world: 2 }).unwrap();
@@ -81,6 +113,34 @@ fn labels_stay_with_their_rows() {
     parts.sort_by_key(|batch| batch.number);
     assert!(parts == whole);
     assert!(scan(&paths, &[], Shard::WHOLE).unwrap().iter().all(|batch| batch.labels.is_empty()));
+}
+
+#[test]
+fn chosen_rows_are_read_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths: Vec<String> = ["one", "two"]
+        .iter()
+        .flat_map(|name| {
+            let dir = dir.path().join(name);
+            std::fs::create_dir(&dir).unwrap();
+            shard(&dir)
+        })
+        .collect();
+    let rows = BTreeSet::from([3, 4, 19, 20, 38]); // row 4 has no caption
+    let options = ScanOptions {
+        batch: 3,
+        labels: vec!["product_id".into()],
+        max_bad_fraction: 0.2,
+        rows,
+        ..ScanOptions::default()
+    };
+    let picture = Preprocessor::clip(8);
+    let scan = Scan::open(&paths, &Columns::default(), tokenizer(), &picture, &options).unwrap();
+    let batches: Vec<EvalBatch> = scan.collect::<Result<_, _>>().unwrap();
+    let rows: Vec<u64> = batches.iter().flat_map(|batch| batch.rows.clone()).collect();
+    assert_eq!(rows, [3, 19, 20, 38]);
+    let products = batches.iter().flat_map(|batch| batch.products.clone()).collect::<Vec<_>>();
+    assert_eq!(products, ["3", "19", "0", "18"]);
 }
 
 #[test]
@@ -92,11 +152,12 @@ fn a_label_that_is_not_there_is_named() {
         message("grounding"),
         format!(
             "shard `{}`: no column `grounding` for `labels`; the columns are: image, captions, \
-             product_id, product_type, kind, number, flag",
+             product_id, product_type, kind, number, flag, map, list",
             paths[0]
         )
     );
     assert!(message("image").ends_with(
-        "column `image` for `labels`: expected string, integer or boolean, found binary"
+        "column `image` for `labels`: expected string, integer or boolean, or KEY of a map column as COLUMN.KEY, \
+         found binary"
     ));
 }
