@@ -3,15 +3,12 @@
 mod chance;
 mod embeddings;
 mod error;
-mod kernel;
 mod markdown;
 mod metrics;
 mod qrels;
 mod ranking;
 mod report;
 mod search;
-mod select;
-mod state;
 mod task;
 #[cfg(test)]
 mod testing;
@@ -23,7 +20,10 @@ pub use metrics::{Measure, Metric, metrics};
 pub use qrels::Qrels;
 pub use ranking::{Hit, Place, RankedQuery, Ranking, run_depth, trec_id};
 pub use report::{Protocol, Report, SCHEMA, SCHEMA_VERSION, Subject};
-pub use search::{SearchOptions, SelfMatch, search};
+pub use search::{
+    Block, Candidate, ItemShare, Items, Labels, Partial, RelevantScores, Search, SearchOptions,
+    SelfMatch, Sieve, Sifted, Sifting, score_error, search, search_items,
+};
 pub use task::{
     MetricReport, PerQuery, QueryCounts, RankReport, RelevanceCounts, TaskReport, TieCounts,
     evaluate,

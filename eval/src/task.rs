@@ -126,7 +126,7 @@ impl TaskReport {
 /// # Errors
 /// No cut-offs or a cut-off of 0; a cut-off beyond the pool; no judged query.
 pub fn evaluate(ranking: &Ranking, ks: &[usize]) -> Result<TaskReport, EvalError> {
-    let ks = cut_offs(ks, ranking.smallest_pool())?;
+    let ks = cut_offs(ks, ranking.largest_k())?;
     let metrics = metrics(&ks);
     let mut chance = Chance::default();
     let mut sums = vec![MetricReport::default(); metrics.len()];
