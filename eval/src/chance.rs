@@ -11,7 +11,8 @@ pub(crate) struct Chance {
 
 impl Chance {
     /// Expected value of `metric` over all orders of `pool` items, of which those with `grades`
-    /// (descending, above 0) are relevant. The cut-off is at most the pool.
+    /// (descending, above 0) are relevant. Of a cut-off beyond the pool, only the pool's n places
+    /// can hold items.
     ///
     /// - precision: each place holds a relevant item with probability R/n.
     /// - recall: k/n. hits: 1 - C(n-R, k)/C(n, k).
@@ -24,9 +25,9 @@ impl Chance {
             return 0.0;
         }
         let (n, relevant) = (pool as f64, grades.len() as f64);
-        let k = metric.k.unwrap_or(pool);
+        let k = metric.k.unwrap_or(pool).min(pool);
         match metric.measure {
-            Measure::Precision => relevant / n,
+            Measure::Precision => relevant / n * k as f64 / metric.k.unwrap_or(pool) as f64,
             Measure::Recall => k as f64 / n,
             Measure::Hits => {
                 let missed =
@@ -81,7 +82,7 @@ mod tests {
         {
             let mut orders = Vec::new();
             permute(&mut (0..pool).collect::<Vec<usize>>(), 0, &mut orders);
-            for metric in metrics(&(1..=pool).collect::<Vec<_>>()) {
+            for metric in metrics(&(1..=pool + 2).collect::<Vec<_>>()) {
                 let total: f64 = orders.iter().map(|order| score(metric, order, &grades)).sum();
                 let mean = total / orders.len() as f64;
                 let found = Chance::default().expected(metric, pool, &grades);

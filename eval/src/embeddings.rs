@@ -23,12 +23,7 @@ impl Embeddings {
     /// value is NaN or infinite, or a norm is farther than 0.01 from 1.
     pub fn new(ids: Vec<String>, width: usize, values: Vec<f32>) -> Result<Self, EvalError> {
         let embeddings = Self::checked(ids, width, values)?;
-        for (row, (id, values)) in embeddings.ids.iter().zip(embeddings.rows()).enumerate() {
-            let norm = norm(values);
-            if (norm - 1.0).abs() > NORM_TOLERANCE {
-                return Err(EvalError::NotUnit { id: id.clone(), row, norm });
-            }
-        }
+        check_norms(&embeddings.ids, 0, width, &embeddings.values)?;
         Ok(embeddings)
     }
 
@@ -57,23 +52,8 @@ impl Embeddings {
         if ids.len().checked_mul(width) != Some(values.len()) {
             return Err(EvalError::Shape { ids: ids.len(), width, found: values.len() });
         }
-        if u32::try_from(ids.len()).is_err() {
-            return Err(EvalError::TooManyRows { rows: ids.len() });
-        }
-        let mut seen = HashMap::with_capacity(ids.len());
-        for (row, id) in ids.iter().enumerate() {
-            if id.is_empty() {
-                return Err(EvalError::EmptyId { row });
-            }
-            if let Some(first) = seen.insert(id.as_str(), row) {
-                return Err(EvalError::DuplicateId { id: id.clone(), first, second: row });
-            }
-        }
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            let (row, component) = (at / width, at % width);
-            let (id, value) = (ids[row].clone(), values[at]);
-            return Err(EvalError::NotFinite { id, row, component, value });
-        }
+        check_ids(&ids)?;
+        check_finite(&ids, 0, width, &values)?;
         Ok(Self { ids: ids.into(), width, values })
     }
 
@@ -102,6 +82,10 @@ impl Embeddings {
         self.values.chunks_exact(self.width)
     }
 
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     pub(crate) fn row(&self, index: usize) -> &[f32] {
         &self.values[index * self.width..(index + 1) * self.width]
     }
@@ -109,6 +93,67 @@ impl Embeddings {
     pub(crate) fn shared_ids(&self) -> Arc<[String]> {
         Arc::clone(&self.ids)
     }
+}
+
+/// The row of each id, which must be distinct and not empty.
+pub(crate) fn check_ids(ids: &[String]) -> Result<HashMap<&str, u32>, EvalError> {
+    if u32::try_from(ids.len()).is_err() {
+        return Err(EvalError::TooManyRows { rows: ids.len() });
+    }
+    let mut places = HashMap::with_capacity(ids.len());
+    for (id, row) in ids.iter().zip(0u32..) {
+        if id.is_empty() {
+            return Err(EvalError::EmptyId { row: row as usize });
+        }
+        if let Some(first) = places.insert(id.as_str(), row) {
+            let (first, second) = (first as usize, row as usize);
+            return Err(EvalError::DuplicateId { id: id.clone(), first, second });
+        }
+    }
+    Ok(places)
+}
+
+/// Refuses rows that are not finite or not of unit norm; `first` is the row of the first id.
+pub(crate) fn check_rows(
+    ids: &[String],
+    first: usize,
+    width: usize,
+    values: &[f32],
+) -> Result<(), EvalError> {
+    check_finite(ids, first, width, values)?;
+    check_norms(ids, first, width, values)
+}
+
+fn check_finite(
+    ids: &[String],
+    first: usize,
+    width: usize,
+    values: &[f32],
+) -> Result<(), EvalError> {
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(EvalError::NotFinite {
+            id: ids[at / width].clone(),
+            row: first + at / width,
+            component: at % width,
+            value: values[at],
+        }),
+    }
+}
+
+fn check_norms(
+    ids: &[String],
+    first: usize,
+    width: usize,
+    values: &[f32],
+) -> Result<(), EvalError> {
+    for ((id, values), row) in ids.iter().zip(values.chunks_exact(width)).zip(first..) {
+        let norm = norm(values);
+        if (norm - 1.0).abs() > NORM_TOLERANCE {
+            return Err(EvalError::NotUnit { id: id.clone(), row, norm });
+        }
+    }
+    Ok(())
 }
 
 fn norm(row: &[f32]) -> f64 {

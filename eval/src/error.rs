@@ -157,6 +157,88 @@ pub enum EvalError {
         /// The depth given.
         depth: usize,
     },
+    /// A block of items does not consist of whole rows.
+    #[error(
+        "the block of items from row {first} on has {found} values: expected whole rows of {width}"
+    )]
+    BlockShape {
+        /// Index of its first row in the pool.
+        first: usize,
+        /// Components per row.
+        width: usize,
+        /// Number of values given.
+        found: usize,
+    },
+    /// A block of items starts before the end of the one before it.
+    #[error(
+        "a block of items starts at row {first} of the pool, but the block before it ended at row {end}: blocks must come in ascending order, each row once"
+    )]
+    BlockOrder {
+        /// Index of its first row.
+        first: usize,
+        /// Index after the last row of the block before it.
+        end: usize,
+    },
+    /// A block of items has rows without an id.
+    #[error(
+        "a block of items holds rows {first} to {} of the pool, which has only {items} items",
+        .end - 1
+    )]
+    BlockBeyondPool {
+        /// Index of its first row.
+        first: usize,
+        /// Index after its last row.
+        end: usize,
+        /// Number of items.
+        items: usize,
+    },
+    /// The shares of a search do not make up the pool.
+    #[error(
+        "item `{id}` (row {row} of the pool) is {} of the searched shares: every item must be in exactly one",
+        if *.twice { "in two" } else { "in none" }
+    )]
+    Coverage {
+        /// Id of the first such item.
+        id: String,
+        /// Its row.
+        row: usize,
+        /// Whether two shares hold it.
+        twice: bool,
+    },
+    /// Two parts of a search that do not belong together.
+    #[error("parts of different searches: one has {expected} {what}, the other {found}")]
+    PartsDiffer {
+        /// What is counted.
+        what: &'static str,
+        /// Number in the one.
+        expected: usize,
+        /// Number in the other.
+        found: usize,
+    },
+    /// Bytes that are not a part of a search as this program writes it.
+    #[error("the {bytes} bytes of a part of a search cannot be read: {problem}")]
+    PartBytes {
+        /// How many bytes were given.
+        bytes: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A device failed that scores for the search.
+    #[error("the search's device failed: {problem}")]
+    Device {
+        /// What it said.
+        problem: String,
+    },
+    /// Not one label per row.
+    #[error("{labels} labels for {rows} {what}: expected one for each")]
+    LabelCount {
+        /// Number of labels.
+        labels: usize,
+        /// Number of rows.
+        rows: usize,
+        /// `queries` or `items`.
+        what: &'static str,
+    },
     /// A line of a TREC qrels file cannot be read.
     #[error("`{}` line {line}: {problem}; expected `query 0 item grade`, found `{found}`", .path.display())]
     QrelsLine {

@@ -5,7 +5,6 @@ mod chance;
 mod compare;
 mod embeddings;
 mod error;
-mod kernel;
 mod markdown;
 mod metrics;
 mod qrels;
@@ -13,10 +12,8 @@ mod ranking;
 mod report;
 mod scores;
 mod search;
-mod select;
 mod slices;
 mod space;
-mod state;
 mod task;
 #[cfg(test)]
 mod testing;
@@ -33,7 +30,10 @@ pub use qrels::Qrels;
 pub use ranking::{Hit, Place, RankedQuery, Ranking, run_depth, trec_id};
 pub use report::{Protocol, Report, SCHEMA, SCHEMA_VERSION, Subject};
 pub use scores::ScoreReport;
-pub use search::{SearchOptions, SelfMatch, search};
+pub use search::{
+    Block, Candidate, ItemShare, Items, Partial, Pools, RelevantScores, Search, SearchOptions,
+    SelfMatch, Sieve, Sifted, Sifting, score_error, search, search_items,
+};
 pub use slices::{Labels, SliceMetric, SliceReport};
 pub use space::Space;
 pub use task::{

@@ -32,9 +32,10 @@ pub struct Place {
 }
 
 /// One query's result.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RankedQuery {
-    /// Number of candidates: the pool, less the query itself where it is excluded.
+    /// Number of candidates: the items, or those of the query's label, less the query itself where
+    /// it is excluded. 0 when no item has the query's label.
     pub pool: usize,
     /// The best items, best first.
     pub top: Vec<Hit>,
@@ -42,6 +43,8 @@ pub struct RankedQuery {
     pub relevant: Option<Vec<Place>>,
     /// Items judged and found not relevant: index and grade (0 or less), by index.
     pub irrelevant: Vec<(u32, i32)>,
+    /// Judged items that are no candidates because their label is another: they do not count.
+    pub outside: usize,
 }
 
 /// The results of all queries, in the order of the query embeddings.
@@ -51,6 +54,7 @@ pub struct Ranking {
     pub(crate) item_ids: Arc<[String]>,
     pub(crate) depth: usize,
     pub(crate) self_match: SelfMatch,
+    pub(crate) within: bool,
     pub(crate) queries: Vec<RankedQuery>,
 }
 
@@ -114,9 +118,16 @@ impl Ranking {
         Ok(())
     }
 
-    /// Candidates of the query with the fewest.
-    pub(crate) fn smallest_pool(&self) -> usize {
-        self.queries.iter().map(|query| query.pool).min().unwrap_or(0)
+    /// Whether candidates were confined to the items of the query's label.
+    pub fn is_within(&self) -> bool {
+        self.within
+    }
+
+    /// The largest cut-off that has a meaning: the smallest pool of all queries or, where pools
+    /// differ by label, the largest, since small ones are part of the task.
+    pub(crate) fn largest_k(&self) -> usize {
+        let pools = self.queries.iter().map(|query| query.pool);
+        if self.within { pools.max() } else { pools.min() }.unwrap_or(0)
     }
 }
 

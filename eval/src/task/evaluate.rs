@@ -43,7 +43,7 @@ impl EvaluateOptions {
 /// # Errors
 /// No cut-offs or a cut-off of 0; a cut-off beyond the pool; no judged query.
 pub fn evaluate(ranking: &Ranking, options: &EvaluateOptions) -> Result<TaskReport, EvalError> {
-    let ks = cut_offs(&options.ks, ranking.smallest_pool())?;
+    let ks = cut_offs(&options.ks, ranking.largest_k())?;
     let metrics = metrics(&ks);
     let mut chance = Chance::default();
     let mut sums = vec![MetricReport::default(); metrics.len()];

@@ -11,7 +11,8 @@ use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 /// Query rows that one register tile covers: 6 rows x 2 vectors keep 12 independent chains, enough
-/// to hide the latency of two multiply-add units, within the 16 registers of AVX2.
+/// to hide the latency of two multiply-add units, within the 16 registers of AVX2. Larger tiles are
+/// no faster where there are 32 registers: these already keep both units busy.
 const QUERY_TILE: usize = 6;
 /// Vectors of item rows that one register tile covers.
 const VECTORS: usize = 2;
@@ -26,7 +27,7 @@ pub(crate) struct Kernel {
 }
 
 /// Rows rearranged for the kernel: groups of `tile` rows, component-major, padded with zero rows.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Panels {
     width: usize,
     tile: usize,
@@ -34,19 +35,38 @@ pub(crate) struct Panels {
 }
 
 impl Panels {
-    fn pack<'a>(rows: impl ExactSizeIterator<Item = &'a [f32]>, width: usize, tile: usize) -> Self {
-        let mut values = vec![0.0; rows.len().div_ceil(tile) * tile * width];
-        for (index, row) in rows.enumerate() {
-            let panel = &mut values[index / tile * tile * width..];
-            for (component, value) in row.iter().enumerate() {
-                panel[component * tile + index % tile] = *value;
-            }
-        }
-        Self { width, tile, values }
+    /// Makes room for `tiles` tiles and hands them out to be filled by [`pack`].
+    pub(crate) fn tiles_mut(
+        &mut self,
+        width: usize,
+        tile: usize,
+        tiles: usize,
+    ) -> std::slice::ChunksExactMut<'_, f32> {
+        (self.width, self.tile) = (width, tile);
+        self.values.resize(tiles * tile * width, 0.0);
+        self.values.chunks_exact_mut(tile * width)
     }
 
     fn num_tiles(&self) -> usize {
         self.values.len() / (self.tile * self.width)
+    }
+}
+
+/// Fills one tile of [`Panels`] with at most `tile` rows.
+pub(crate) fn pack(panel: &mut [f32], tile: usize, rows: &[&[f32]]) {
+    if rows.len() < tile {
+        panel.fill(0.0);
+    }
+    // Few components at a time, so that what is written stays in the first-level cache.
+    const STEP: usize = 16;
+    for (start, panel) in (0..).step_by(STEP).zip(panel.chunks_mut(STEP * tile)) {
+        let num_components = panel.len() / tile;
+        for (at, row) in rows.iter().enumerate() {
+            let row = &row[start..start + num_components];
+            for (value, held) in row.iter().zip(panel[at..].iter_mut().step_by(tile)) {
+                *held = *value;
+            }
+        }
     }
 }
 
@@ -65,21 +85,22 @@ impl Kernel {
     }
 
     /// Packs rows of `width` components as queries.
-    pub(crate) fn queries<'a>(
-        &self,
-        rows: impl ExactSizeIterator<Item = &'a [f32]>,
-        width: usize,
-    ) -> Panels {
-        Panels::pack(rows, width, QUERY_TILE)
+    pub(crate) fn queries(&self, rows: &[&[f32]], width: usize) -> Panels {
+        Self::packed(rows, width, QUERY_TILE)
     }
 
     /// Packs rows of `width` components as items.
-    pub(crate) fn items<'a>(
-        &self,
-        rows: impl ExactSizeIterator<Item = &'a [f32]>,
-        width: usize,
-    ) -> Panels {
-        Panels::pack(rows, width, self.item_tile)
+    pub(crate) fn items(&self, rows: &[&[f32]], width: usize) -> Panels {
+        Self::packed(rows, width, self.item_tile)
+    }
+
+    fn packed(rows: &[&[f32]], width: usize, tile: usize) -> Panels {
+        let mut panels = Panels::default();
+        let tiles = panels.tiles_mut(width, tile, rows.len().div_ceil(tile));
+        for (panel, rows) in tiles.zip(rows.chunks(tile)) {
+            pack(panel, tile, rows);
+        }
+        panels
     }
 
     /// Item rows that one tile holds: blocks of items start and end at multiples of it.
@@ -88,7 +109,7 @@ impl Kernel {
     }
 
     /// Writes the scores of all packed queries with the item tiles `tiles`. Row `q` of the result
-    /// starts at `q * tiles.len() * item_tile`; what belongs to padding is zero.
+    /// starts at `q * tiles.len() * item_tile`; what belongs to padding has no meaning.
     pub(crate) fn score(
         &self,
         queries: &Panels,
@@ -97,9 +118,13 @@ impl Kernel {
         scores: &mut Vec<f32>,
     ) {
         let stride = tiles.len() * self.item_tile;
-        scores.clear();
         scores.resize(queries.num_tiles() * QUERY_TILE * stride, 0.0);
         self.arch.dispatch(Product { queries, items, tiles, stride, scores });
+    }
+
+    /// Runs `work` compiled for the vector unit, as far as it is inlined.
+    pub(crate) fn vectorised<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.arch.dispatch(work)
     }
 }
 
@@ -129,7 +154,8 @@ impl WithSimd for Product<'_> {
                 for (query, rows) in self.queries.values.chunks_exact(QUERY_TILE * width).zip(rows)
                 {
                     let query = &query[start * QUERY_TILE..end * QUERY_TILE];
-                    accumulate(simd, query, items, &mut rows[column * tile..], self.stride);
+                    let scores = &mut rows[column * tile..];
+                    accumulate(simd, query, items, scores, self.stride, start > 0);
                 }
                 start = end;
             }
@@ -137,14 +163,24 @@ impl WithSimd for Product<'_> {
     }
 }
 
-/// Adds `query x items` over their common components to one tile of scores.
+/// Sums `query x items` over their common components into one tile of scores, on top of what it
+/// holds if `resume`.
 #[inline(always)]
-fn accumulate<S: Simd>(simd: S, query: &[f32], items: &[f32], scores: &mut [f32], stride: usize) {
+fn accumulate<S: Simd>(
+    simd: S,
+    query: &[f32],
+    items: &[f32],
+    scores: &mut [f32],
+    stride: usize,
+    resume: bool,
+) {
     let tile = S::F32_LANES * VECTORS;
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; QUERY_TILE];
-    for (row, sums) in sums.iter_mut().enumerate() {
-        let (held, _) = S::as_simd_f32s(&scores[row * stride..row * stride + tile]);
-        sums.copy_from_slice(held);
+    if resume {
+        for (row, sums) in sums.iter_mut().enumerate() {
+            let (held, _) = S::as_simd_f32s(&scores[row * stride..row * stride + tile]);
+            sums.copy_from_slice(held);
+        }
     }
     let (queries, _) = query.as_chunks::<QUERY_TILE>();
     let (vectors, _) = S::as_simd_f32s(items);
@@ -168,10 +204,15 @@ mod tests {
     use super::*;
     use crate::testing::{Random, random_rows as rows};
 
-    fn scores(kernel: &Kernel, queries: &[Vec<f32>], items: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    fn scores<'a>(
+        kernel: &Kernel,
+        queries: &'a [Vec<f32>],
+        items: &'a [Vec<f32>],
+    ) -> Vec<Vec<f32>> {
         let width = queries[0].len();
-        let packed_queries = kernel.queries(queries.iter().map(Vec::as_slice), width);
-        let packed_items = kernel.items(items.iter().map(Vec::as_slice), width);
+        let slices = |rows: &'a [Vec<f32>]| rows.iter().map(Vec::as_slice).collect::<Vec<_>>();
+        let packed_queries = kernel.queries(&slices(queries), width);
+        let packed_items = kernel.items(&slices(items), width);
         let (mut out, tiles) = (Vec::new(), packed_items.num_tiles());
         kernel.score(&packed_queries, &packed_items, 0..tiles, &mut out);
         let stride = tiles * kernel.item_tile();
