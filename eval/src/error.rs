@@ -275,6 +275,14 @@ pub enum EvalError {
         /// Name and version expected.
         expected: String,
     },
+    /// Embeddings that a ranking was not made from.
+    #[error(
+        "the {what} are not those of the ranking, or in another order: give those that were searched"
+    )]
+    OtherRanking {
+        /// `queries` or `items`.
+        what: &'static str,
+    },
     /// The report is not valid JSON or lacks a field.
     #[error("report cannot be read: {0}")]
     Json(#[from] serde_json::Error),

@@ -5,9 +5,12 @@ mod chance;
 mod compare;
 mod embeddings;
 mod error;
+mod gallery;
+mod html;
 mod markdown;
 mod metrics;
 mod qrels;
+mod random;
 mod ranking;
 mod report;
 mod scores;
@@ -24,18 +27,19 @@ pub use compare::{
 };
 pub use embeddings::Embeddings;
 pub use error::EvalError;
+pub use gallery::{Card, Gallery, MAX_PICTURE_BYTES, MAX_PICTURES_BYTES, MAX_TEXT_CHARS, Shown};
 pub use markdown::comparison_table;
 pub use metrics::{Measure, Metric, metrics};
 pub use qrels::Qrels;
 pub use ranking::{Hit, Place, RankedQuery, Ranking, run_depth, trec_id};
 pub use report::{Protocol, Report, SCHEMA, SCHEMA_VERSION, Subject};
-pub use scores::ScoreReport;
+pub use scores::{ScoreReport, scores};
 pub use search::{
     Block, Candidate, ItemShare, Items, Partial, Pools, RelevantScores, Search, SearchOptions,
     SelfMatch, Sieve, Sifted, Sifting, score_error, search, search_items,
 };
 pub use slices::{Labels, SliceMetric, SliceReport};
-pub use space::Space;
+pub use space::{PairCount, Side, Space, space};
 pub use task::{
     Candidates, CurvePoint, Digests, EvaluateOptions, Example, ExampleItem, Examples, MetricReport,
     PerQuery, QueryCounts, RankBin, RankReport, RelevanceCounts, TaskReport, TieCounts, evaluate,

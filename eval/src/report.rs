@@ -1,7 +1,10 @@
 //! The report of an evaluation: its protocol and its tasks. Owns the JSON schema and the folder
-//! that holds `report.json`, `report.md`, `run.trec` and `qrels.trec`.
+//! that holds `report.json`, `report.md`, `report.html`, `run.trec` and `qrels.trec`.
 
-use crate::{Bootstrap, Comparison, EvalError, Measure, Ranking, Space, TaskReport, markdown};
+use crate::{
+    Bootstrap, Comparison, EvalError, Gallery, Measure, Ranking, Shown, Space, TaskReport, html,
+    markdown,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -165,14 +168,37 @@ impl Report {
         markdown::report(self)
     }
 
-    /// Writes `report.json`, `report.md`, `run.trec` and `qrels.trec` into `dir`, which is made if
-    /// it is missing. `rankings` holds the ranking of every task. With one task the TREC files
-    /// have the query ids as they are; with several, `<task>/<query id>`.
+    /// The report as one HTML file that needs nothing else: no script, no font, no request. By task,
+    /// `galleries` says what queries and items look like; [`Report::shown`] which of them matter.
+    /// Its size is bounded: [`MAX_PICTURES_BYTES`](crate::MAX_PICTURES_BYTES) of pictures, and a few
+    /// slices of many.
+    pub fn to_html(&self, galleries: &BTreeMap<String, Gallery>) -> String {
+        html::page(self, galleries)
+    }
+
+    /// The ids that [`Report::to_html`] shows, by task: those whose cards it is worth to make.
+    pub fn shown(&self) -> BTreeMap<String, Shown> {
+        let shown = |(name, task): (&String, &TaskReport)| {
+            let compared = self.baseline.as_ref().and_then(|baseline| baseline.tasks.get(name));
+            (name.clone(), Shown::of(task, compared))
+        };
+        self.tasks.iter().map(shown).collect()
+    }
+
+    /// Writes `report.json`, `report.md`, `report.html`, `run.trec` and `qrels.trec` into `dir`,
+    /// which is made if it is missing. `rankings` holds the ranking of every task; `galleries` may
+    /// lack tasks and ids. With one task the TREC files have the query ids as they are; with
+    /// several, `<task>/<query id>`.
     ///
     /// # Errors
     /// Tasks without ranking or rankings without task; a file that cannot be written, by name. Each
     /// file is complete or not there: it is written beside its place and renamed.
-    pub fn write(&self, dir: &Path, rankings: &BTreeMap<String, Ranking>) -> Result<(), EvalError> {
+    pub fn write(
+        &self,
+        dir: &Path,
+        rankings: &BTreeMap<String, Ranking>,
+        galleries: &BTreeMap<String, Gallery>,
+    ) -> Result<(), EvalError> {
         if !self.tasks.keys().eq(rankings.keys()) {
             return Err(EvalError::TasksDiffer {
                 report: self.tasks.keys().cloned().collect(),
@@ -196,6 +222,9 @@ impl Report {
             rankings.iter().try_for_each(|(task, ranking)| ranking.write_qrels(&prefix(task), out))
         })?;
         write_file(&dir.join("report.md"), |out| out.write_all(self.to_markdown().as_bytes()))?;
+        write_file(&dir.join("report.html"), |out| {
+            out.write_all(self.to_html(galleries).as_bytes())
+        })?;
         write_file(&dir.join("report.json"), |out| out.write_all(json.as_bytes()))
     }
 }
@@ -290,32 +319,33 @@ mod tests {
 
     #[test]
     fn writes_the_folder() {
+        let none = BTreeMap::new();
         let dir = tempfile::tempdir().expect("temporary folder");
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect("written");
         let (report, rankings) = made(&["only"]);
-        report.write(dir.path(), &rankings).expect("writes");
+        report.write(dir.path(), &rankings, &none).expect("writes");
         assert_eq!(Report::from_json(&read("report.json")).expect("reads back"), report);
         assert_eq!(read("report.md"), report.to_markdown());
         assert!(read("run.trec").starts_with("d0 Q0 d0 1 12 vlclip\nd0 Q0 "));
         assert!(read("run.trec").contains(" 12 1 vlclip\n"));
         assert!(read("qrels.trec").starts_with("d0 0 d0 1\nd1 0 d1 1\n"));
-        assert_eq!(std::fs::read_dir(dir.path()).expect("lists").count(), 4);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("lists").count(), 5);
 
         let (two, two_rankings) = made(&["a", "b"]);
-        two.write(&dir.path().join("new/folder"), &two_rankings).expect("writes");
+        two.write(&dir.path().join("new/folder"), &two_rankings, &none).expect("writes");
         assert!(read("new/folder/run.trec").contains("\nb/d3 Q0 d3 1 12 vlclip\n"));
         assert!(read("new/folder/qrels.trec").contains("a/d3 0 d3 1\n"));
         assert_eq!(
-            two.write(dir.path(), &rankings).expect_err("refused").to_string(),
+            two.write(dir.path(), &rankings, &none).expect_err("refused").to_string(),
             r#"the report has the tasks ["a", "b"], but rankings were given for ["only"]"#
         );
         std::fs::write(dir.path().join("file"), "").expect("writes");
-        let under_file = report.write(&dir.path().join("file"), &rankings);
+        let under_file = report.write(&dir.path().join("file"), &rankings, &none);
         let message = under_file.expect_err("a file is no folder").to_string();
         assert!(message.starts_with("cannot write `") && message.contains("/file`"), "{message}");
         let blocked = dir.path().join("blocked");
         std::fs::create_dir_all(blocked.join("report.md/full")).expect("makes folders");
-        let message = report.write(&blocked, &rankings).expect_err("in the way").to_string();
+        let message = report.write(&blocked, &rankings, &none).expect_err("in the way").to_string();
         assert!(message.contains("/blocked/report.md`: "), "{message}");
         assert!(!blocked.join("report.md.partial").exists());
     }

@@ -1,20 +1,124 @@
-//! The scores of relevant and of other items.
+//! How the scores of relevant items and of others are distributed: what a threshold could tell
+//! apart. Relevant pairs are all there, others are sampled.
 
+use crate::random::Random;
+use crate::{Embeddings, EvalError, Ranking, SelfMatch};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+
+/// Bins per unit of score: the same for all reports, so that they compare.
+const BINS_PER_UNIT: f64 = 100.0;
+/// Other pairs that are sampled; where there are fewer in all, every one counts.
+const SAMPLED: usize = 100_000;
 
 /// Distribution of the scores of relevant items (positives) and of others (negatives).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScoreReport {
-    /// Edges of the bins, ascending: one more than there are bins.
+    /// Edges of the bins, ascending, multiples of 0.01: one more than there are bins. A score on an
+    /// edge is in the bin above it.
     pub bins: Vec<f64>,
-    /// Relevant items by bin.
+    /// Relevant pairs of query and item by bin: all of them.
     pub positives: Vec<usize>,
-    /// Sampled other items by bin.
+    /// Other pairs of a scored query and a candidate by bin: a sample.
     pub negatives: Vec<usize>,
-    /// Mean score of the relevant items.
+    /// Mean score of the relevant pairs.
     pub positive_mean: f64,
-    /// Mean score of the sampled other items.
+    /// Mean score of the sampled other pairs.
     pub negative_mean: f64,
-    /// How many other items were sampled.
+    /// How many other pairs were sampled.
     pub sampled_negatives: usize,
+}
+
+/// The scores behind `ranking`, which `queries` and `items` were searched for. `is_candidate` says
+/// whether an item (its row) may be retrieved for a query (its row): `|_, _| true` where the pool is
+/// the same for all; a query's own item is left out as in the ranking. Where the scored queries have
+/// more than 100,000 pairs with items, that many are drawn with `seed`. `None` where there are no
+/// relevant pairs or no others.
+///
+/// # Errors
+/// Embeddings of different widths, or other queries or items than the ranking's.
+pub fn scores(
+    queries: &Embeddings,
+    items: &Embeddings,
+    ranking: &Ranking,
+    is_candidate: impl Fn(usize, usize) -> bool,
+    seed: u64,
+) -> Result<Option<ScoreReport>, EvalError> {
+    if queries.width() != items.width() {
+        return Err(EvalError::WidthMismatch { queries: queries.width(), items: items.width() });
+    }
+    for (what, ids, ranked) in [
+        ("queries", queries.ids(), ranking.query_ids()),
+        ("items", items.ids(), ranking.item_ids()),
+    ] {
+        if ids != ranked {
+            return Err(EvalError::OtherRanking { what });
+        }
+    }
+    let scored: Vec<(usize, HashSet<usize>)> = ranking
+        .queries()
+        .iter()
+        .enumerate()
+        .filter_map(|(row, query)| {
+            let relevant = query.relevant.as_ref()?;
+            Some((row, relevant.iter().map(|place| place.item as usize).collect()))
+        })
+        .collect();
+    let positives: Vec<f64> = scored
+        .iter()
+        .flat_map(|(row, _)| ranking.queries()[*row].relevant.iter().flatten())
+        .map(|place| f64::from(place.score))
+        .collect();
+
+    let keeps_itself = ranking.self_match == SelfMatch::Keep;
+    let negative = |(row, relevant): &(usize, HashSet<usize>), item: usize| {
+        let counts = !relevant.contains(&item)
+            && is_candidate(*row, item)
+            && (keeps_itself || queries.ids()[*row] != items.ids()[item]);
+        counts.then(|| score(queries.row(*row), items.row(item)))
+    };
+    let negatives: Vec<f64> = if scored.len().saturating_mul(items.len()) <= SAMPLED {
+        let pairs = scored.iter().flat_map(|query| (0..items.len()).map(move |item| (query, item)));
+        pairs.filter_map(|(query, item)| negative(query, item)).collect()
+    } else {
+        let mut random = Random::new("negatives", "", seed);
+        let draws = std::iter::repeat_with(|| {
+            let query = &scored[random.below(scored.len())];
+            negative(query, random.below(items.len()))
+        });
+        // Where candidates are few most draws miss; they are cheap, but not endless.
+        draws.take(SAMPLED * 100).flatten().take(SAMPLED).collect()
+    };
+    Ok(ScoreReport::of(&positives, &negatives))
+}
+
+impl ScoreReport {
+    fn of(positives: &[f64], negatives: &[f64]) -> Option<Self> {
+        if positives.is_empty() || negatives.is_empty() {
+            return None;
+        }
+        let bin = |score: f64| (score * BINS_PER_UNIT).floor() as i64;
+        let all = || positives.iter().chain(negatives).map(|score| bin(*score));
+        let (low, high) = (all().min()?, all().max()?);
+        let count = |scores: &[f64]| {
+            let mut counts = vec![0; (high - low) as usize + 1];
+            for score in scores {
+                counts[(bin(*score) - low) as usize] += 1;
+            }
+            counts
+        };
+        let mean = |scores: &[f64]| scores.iter().sum::<f64>() / scores.len() as f64;
+        Some(Self {
+            bins: (low..=high + 1).map(|edge| edge as f64 / BINS_PER_UNIT).collect(),
+            positives: count(positives),
+            negatives: count(negatives),
+            positive_mean: mean(positives),
+            negative_mean: mean(negatives),
+            sampled_negatives: negatives.len(),
+        })
+    }
+}
+
+fn score(query: &[f32], item: &[f32]) -> f64 {
+    query.iter().zip(item).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }

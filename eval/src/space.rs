@@ -1,20 +1,182 @@
-//! The shape of the embedding space.
+//! The shape of the embedding space: how close matching rows are (alignment), how evenly the rows
+//! spread over the sphere (uniformity; both Wang and Isola 2020, arXiv 2005.10242), and how far two
+//! kinds of rows stand apart (modality gap; Liang et al. 2022, arXiv 2203.02053).
 
+use crate::random::Random;
+use crate::{Embeddings, EvalError, Qrels};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+/// Pairs of rows that one figure is over at most; where there are more, so many are sampled.
+const MAX_PAIRS: usize = 500_000;
 
 /// What the embeddings look like as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Space {
-    /// The model's learned factor of the cosines, where it has one.
+    /// What the model multiplies cosines by (exp of its parameter), where it has such a factor.
     pub logit_scale: Option<f64>,
     /// Components per embedding.
     pub width: usize,
-    /// Mean squared distance of matching pairs of unit vectors; lower is closer.
+    /// Mean squared distance of matching pairs of unit vectors, in [0, 4]; lower is closer. `None`
+    /// without such pairs.
     pub alignment: Option<f64>,
-    /// Log of the mean of exp(-2 d^2) over pairs of one side's unit vectors, by side; lower is more
-    /// even.
+    /// Log of the mean of exp(-2 d^2) over pairs of one side's unit vectors, by side, in [-8, 0];
+    /// lower is more even. A side of fewer than two rows has none.
     pub uniformity: BTreeMap<String, f64>,
-    /// Distance between the sides' mean vectors.
+    /// Distance between the sides' mean vectors, in [0, 2]; `None` with one side.
     pub modality_gap: Option<f64>,
+    /// How many pairs each figure is over: `alignment`, and `uniformity/<side>`.
+    pub pairs: BTreeMap<String, PairCount>,
+}
+
+/// How many pairs of rows a figure is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairCount {
+    /// Pairs that were measured.
+    pub measured: usize,
+    /// Pairs that there are; where fewer are measured they are drawn at random.
+    pub of: usize,
+}
+
+/// Rows of one kind, such as pictures or texts.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// What they are: `image`, `text`.
+    pub name: &'a str,
+    /// The rows.
+    pub rows: &'a Embeddings,
+}
+
+/// Measures one or two sides. `matching` says which rows belong together: from the first side's ids
+/// to the second's, or within the only one, where a row does not match itself. Beyond 500,000 pairs
+/// a figure is over as many drawn with `seed`.
+///
+/// # Errors
+/// Sides of different widths; ids in `matching` that a side does not have.
+pub fn space(
+    first: Side<'_>,
+    second: Option<Side<'_>>,
+    matching: &Qrels,
+    logit_scale: Option<f64>,
+    seed: u64,
+) -> Result<Space, EvalError> {
+    let other = second.unwrap_or(first);
+    if first.rows.width() != other.rows.width() {
+        return Err(EvalError::WidthMismatch {
+            queries: first.rows.width(),
+            items: other.rows.width(),
+        });
+    }
+    let mut found = Space { logit_scale, width: first.rows.width(), ..Space::default() };
+    for side in [Some(first), second].into_iter().flatten() {
+        let Some((value, pairs)) = uniformity(side, seed) else { continue };
+        found.uniformity.insert(side.name.into(), value);
+        found.pairs.insert(format!("uniformity/{}", side.name), pairs);
+    }
+    let matches = matches(first.rows, other.rows, matching, second.is_none())?;
+    if !matches.is_empty() {
+        let (value, pairs) = alignment(first.rows, other.rows, &matches, seed);
+        found.alignment = Some(value);
+        found.pairs.insert("alignment".into(), pairs);
+    }
+    found.modality_gap =
+        second.map(|second| distance_2(&mean(first.rows), &mean(second.rows)).sqrt());
+    Ok(found)
+}
+
+/// Log of the mean Gaussian potential of a side, and over how many pairs.
+fn uniformity(side: Side<'_>, seed: u64) -> Option<(f64, PairCount)> {
+    let count = side.rows.len();
+    let of = count.checked_mul(count.saturating_sub(1))? / 2;
+    if of == 0 {
+        return None;
+    }
+    let potential =
+        |a: usize, b: usize| (-2.0 * distance_2_f32(side.rows.row(a), side.rows.row(b))).exp();
+    let measured = of.min(MAX_PAIRS);
+    let sum: f64 = if of <= MAX_PAIRS {
+        (0..count).flat_map(|a| (0..a).map(move |b| (a, b))).map(|(a, b)| potential(a, b)).sum()
+    } else {
+        let mut random = Random::new("uniformity", side.name, seed);
+        let pair = |_| {
+            let a = random.below(count);
+            // A row other than `a`, each equally likely.
+            let b = random.below(count - 1);
+            potential(a, b + usize::from(b >= a))
+        };
+        (0..measured).map(pair).sum()
+    };
+    Some(((sum / measured as f64).ln(), PairCount { measured, of }))
+}
+
+/// Matching rows, each as (row of `left`, row of `right`).
+fn matches(
+    left: &Embeddings,
+    right: &Embeddings,
+    matching: &Qrels,
+    within: bool,
+) -> Result<Vec<(usize, usize)>, EvalError> {
+    let places = |rows: &Embeddings| -> HashMap<String, usize> {
+        rows.ids().iter().cloned().zip(0..).collect()
+    };
+    let (lefts, rights) = (places(left), places(right));
+    let mut pairs = Vec::new();
+    for query in matching.queries() {
+        let Some(a) = lefts.get(query).copied() else {
+            return Err(EvalError::UnknownQuery {
+                query: query.to_owned(),
+                queries: left.len(),
+                more: matching.queries().filter(|id| !lefts.contains_key(*id)).count() - 1,
+            });
+        };
+        for (item, grade) in matching.of(query).into_iter().flatten() {
+            let Some(b) = rights.get(item).copied() else {
+                let (item, query) = (item.to_owned(), query.to_owned());
+                return Err(EvalError::UnknownItem { item, query, items: right.len(), more: 0 });
+            };
+            if grade > 0 && !(within && a == b) {
+                pairs.push((a, b));
+            }
+        }
+    }
+    Ok(pairs)
+}
+
+/// Mean squared distance of the pairs, of which one in every stretch is drawn where there are many.
+fn alignment(
+    left: &Embeddings,
+    right: &Embeddings,
+    pairs: &[(usize, usize)],
+    seed: u64,
+) -> (f64, PairCount) {
+    let (of, measured) = (pairs.len(), pairs.len().min(MAX_PAIRS));
+    let mut random = Random::new("alignment", "", seed);
+    let sum: f64 = (0..measured)
+        .map(|stretch| {
+            let (from, to) = (stretch * of / measured, (stretch + 1) * of / measured);
+            let (a, b) = pairs[from + random.below(to - from)];
+            distance_2_f32(left.row(a), right.row(b))
+        })
+        .sum();
+    (sum / measured as f64, PairCount { measured, of })
+}
+
+fn mean(rows: &Embeddings) -> Vec<f64> {
+    let mut mean = vec![0.0; rows.width()];
+    for row in rows.rows() {
+        for (sum, value) in mean.iter_mut().zip(row) {
+            *sum += f64::from(*value);
+        }
+    }
+    let count = rows.len().max(1) as f64;
+    mean.iter_mut().for_each(|sum| *sum /= count);
+    mean
+}
+
+fn distance_2(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
+}
+
+fn distance_2_f32(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
 }

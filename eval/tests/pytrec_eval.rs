@@ -144,7 +144,8 @@ fn every_metric_equals_pytrec_eval() {
         );
         let report = report.expect("usable name");
         let dir = tempfile::tempdir().expect("temporary folder");
-        report.write(dir.path(), &BTreeMap::from([("task".into(), ranking)])).expect("writes");
+        let rankings = BTreeMap::from([("task".into(), ranking)]);
+        report.write(dir.path(), &rankings, &BTreeMap::new()).expect("writes");
 
         let peer = pytrec_eval(dir.path());
         let task = &report.tasks["task"];
@@ -171,7 +172,7 @@ fn two_tasks_share_the_files() {
     let report =
         Report::new(Subject::default(), &Bootstrap::default(), tasks).expect("usable names");
     let dir = tempfile::tempdir().expect("temporary folder");
-    report.write(dir.path(), &rankings).expect("writes");
+    report.write(dir.path(), &rankings, &BTreeMap::new()).expect("writes");
     let peer = pytrec_eval(dir.path());
     for (name, task) in &report.tasks {
         assert_parity(task, &format!("{name}/"), &peer, false);

@@ -304,7 +304,11 @@ impl Written {
         rankings: &std::collections::BTreeMap<String, eval::Ranking>,
         metric: &str,
     ) -> Result<f64> {
-        report.write(&report_dir(self.folder.path(), step), rankings)?;
+        report.write(
+            &report_dir(self.folder.path(), step),
+            rankings,
+            &std::collections::BTreeMap::new(),
+        )?;
         let mut values = Map::new();
         for name in report.metric_names() {
             let value = report.metric(&name).unwrap_or(f64::NAN);

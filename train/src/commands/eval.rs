@@ -123,7 +123,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .context("one process leads itself")?;
     bar.finish_and_clear();
     found.warnings.iter().for_each(|line| eprintln!("warning: {line}"));
-    found.report.write(&args.out, &found.rankings)?;
+    found.report.write(&args.out, &found.rankings, &std::collections::BTreeMap::new())?;
     if args.json {
         super::print(&found.report.to_json()?)?;
     } else {
