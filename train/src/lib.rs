@@ -31,8 +31,9 @@ mod start;
 pub mod step;
 pub mod tensors;
 pub mod verify;
+mod watch;
 
-pub use evaluate::{EvalSet, evaluate};
+pub use evaluate::{EvalSet, Evaluation, evaluate};
 pub use grounding_dino::GroundingDino;
 pub use model_dir::ModelDir;
 pub use optim::{AdamW, not_finite};

@@ -3,12 +3,13 @@
 
 use crate::device;
 use crate::dist::Group;
-use crate::evaluate::{EvalSet, evaluate};
+use crate::evaluate::{EvalSet, Evaluation, evaluate};
 use crate::log::{Log, StepClock, StepReport};
 use crate::memory::Estimate;
 use crate::progress::{Best, Measured, Progress};
 use crate::samples::{SampleLog, Samples};
 use crate::snapshot::{self, State};
+use crate::watch::{Verdict, Watch};
 use anyhow::{Context, Result};
 use checkpoints::RunFolder;
 use configs::{Clean, RunConfig};
@@ -26,6 +27,7 @@ pub struct Outputs<'a> {
     group: &'a Group,
     set: Option<EvalSet>,
     best_metric: String,
+    watch: Watch,
     clean: Clean,
     saved: Option<u64>,
     written: Option<Written>,
@@ -78,6 +80,7 @@ impl<'a> Outputs<'a> {
             group,
             set: EvalSet::of(cfg),
             best_metric: cfg.checkpoint.best.clone(),
+            watch: Watch::new(cfg),
             clean: cfg.data.text.clean,
             saved: None,
             written: written.transpose()?,
@@ -178,15 +181,17 @@ impl<'a> Outputs<'a> {
             ..Subject::default()
         };
         let of = Measured { metric: self.best_metric.clone(), items: set.items.clone() };
-        let found = evaluate(model, model_dir, set, subject, self.group, |_| ())?;
-        let value = self.group.led(|| {
+        let found = evaluate(model, model_dir, set, subject, None, self.group, |_| ())?;
+        let guarded = self.watch.guarded().to_owned();
+        let (value, guarded) = self.group.led(|| {
             let (written, found) = self.written.as_mut().zip(found).context("the first rank")?;
             for line in &found.warnings {
                 written.log.say(&format!("warning: {line}"));
             }
-            written.report(at.step, found.report, &found.rankings, &of.metric)
+            written.report(at.step, found, [&of.metric, &guarded])
         })?;
         at.evaluated = Some(at.step);
+        self.watch.see(&mut at.seen, &set.items, at.step, value, guarded);
         // The baseline, at step 0, has no checkpoint: it only sets the mark.
         let former = at.best.as_ref().filter(|best| best.of == of);
         let improved = former.is_none_or(|best| value > best.value);
@@ -194,6 +199,32 @@ impl<'a> Outputs<'a> {
             at.best = Some(Best { of, value, step: at.step });
         }
         Ok(improved)
+    }
+
+    /// Whether the evaluations so far end the run.
+    pub fn ends(&self, at: &Progress) -> bool {
+        self.watch.judge(&at.seen) != Ok(Verdict::GoOn)
+    }
+
+    /// Whether the evaluations so far say that the run should go on; if not, says why. Every rank
+    /// comes to the same conclusion.
+    ///
+    /// # Errors
+    /// When the model has become worse than `eval.guard` allows; the first rank reports it.
+    pub fn goes_on(&self, at: &Progress) -> Result<bool> {
+        match self.watch.judge(&at.seen) {
+            Ok(Verdict::GoOn) => Ok(true),
+            Ok(Verdict::Stop(reason)) => {
+                if let Some(written) = &self.written {
+                    written.log.say(&reason);
+                }
+                Ok(false)
+            }
+            Err(regressed) => {
+                self.group.yield_to(0)?;
+                Err(regressed.into())
+            }
+        }
     }
 
     /// Saves a checkpoint of this step, unless it is already there, marks the best one, and removes
@@ -296,34 +327,29 @@ impl<'a> Outputs<'a> {
 }
 
 impl Written {
-    /// Writes a report and its figures; gives the metric that marks the best.
-    fn report(
-        &mut self,
-        step: u64,
-        report: Report,
-        rankings: &std::collections::BTreeMap<String, eval::Ranking>,
-        metric: &str,
-    ) -> Result<f64> {
-        report.write(
-            &report_dir(self.folder.path(), step),
-            rankings,
-            &std::collections::BTreeMap::new(),
-        )?;
+    /// Writes a report and its figures; gives the metric that marks the best, and the guarded one.
+    fn report(&mut self, step: u64, found: Evaluation, metrics: [&str; 2]) -> Result<(f64, f64)> {
+        let Evaluation { report, rankings, galleries, .. } = found;
+        report.write(&report_dir(self.folder.path(), step), &rankings, &galleries)?;
         let mut values = Map::new();
         for name in report.metric_names() {
             let value = report.metric(&name).unwrap_or(f64::NAN);
             values.insert(name, value.into());
         }
         self.log.eval(step, values)?;
-        let value = report.metric(metric).with_context(|| {
-            format!(
-                "checkpoint.best: no metric `{metric}`; there are `{}`",
-                report.metric_names().join("`, `")
-            )
-        })?;
+        let value = |metric: &str| {
+            report.metric(metric).with_context(|| {
+                format!(
+                    "checkpoint.best or eval.guard: no metric `{metric}`; there are `{}`",
+                    report.metric_names().join("`, `")
+                )
+            })
+        };
+        let [metric, guarded] = metrics;
+        let (value, guarded) = (value(metric)?, value(guarded)?);
         self.log.say(&format!("step {step} {metric} {value:.4}"));
         self.last = Some((step, report));
-        Ok(value)
+        Ok((value, guarded))
     }
 
     fn mark_best(&self, at: &Progress) -> Result<()> {

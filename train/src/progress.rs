@@ -1,5 +1,6 @@
 //! Where a run stands: what has to be known to go on with it, besides tensors.
 
+use crate::watch::Seen;
 use data::Cursor;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,9 @@ pub struct Progress {
     pub evaluated: Option<u64>,
     /// The best evaluation so far.
     pub best: Option<Best>,
+    /// What the evaluations have shown, for early stopping and the guard.
+    #[serde(default)]
+    pub seen: Seen,
 }
 
 /// The evaluation that marks the best checkpoint.

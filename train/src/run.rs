@@ -98,10 +98,11 @@ fn run(
         }
     }
     outputs.mark_best(&state.at)?; // a crash may have come between saving and marking
+    let mut goes_on = outputs.goes_on(&state.at)?;
 
     let mut by_source = SourceCounts::default();
     let (mut clock, mut unchecked) = (StepClock::start(), VecDeque::new());
-    while state.at.step < steps {
+    while goes_on && state.at.step < steps {
         group.at_step(state.at.step);
         group.doing("reading data");
         let (asked, cut_before) = (Instant::now(), loader.counts().truncated);
@@ -193,9 +194,11 @@ fn run(
             let found = outputs.evaluate(&mut state);
             improved = outputs.rescue(found, &state)?;
         }
-        if save || improved {
+        // What ends the run is saved with it, so that starting again comes to the same end.
+        if save || improved || outputs.ends(&state.at) {
             outputs.save(&state)?;
         }
+        goes_on = outputs.goes_on(&state.at)?;
         clock.skip(other.elapsed());
         if stopping {
             break;

@@ -3,15 +3,16 @@
 use anyhow::{Context, Result, bail, ensure};
 use checkpoints::{MANIFEST, Manifest};
 use clap::ValueEnum;
-use configs::{Clean, Columns, Device, Precision, Workers};
-use eval::Subject;
+use configs::{Checked, Clean, Columns, Device, EvalTasks, Precision, Task, TaskKind, Workers};
+use eval::{Report, Subject};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use train::{CLEAN, EvalSet, ModelDir, device, dist::Group, evaluate};
 
 /// Measure retrieval of a model over held-out products: text->image and image->text over all
-/// distinct products.
+/// distinct products, or the tasks that you name.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  vlclip eval --model checkpoints/runs/quickstart/best \\\n              \
@@ -24,10 +25,26 @@ pub struct Args {
     /// Parquet files, folders or globs; may be repeated.
     #[arg(long, required = true, num_args = 1..)]
     items: Vec<String>,
+    /// A YAML file with `tasks` and `slices`, as in the `eval` section of a run.
+    #[arg(long)]
+    tasks: Option<PathBuf>,
+    /// Queries to find items for (CSV, TSV, JSON lines or Parquet with `id` and `text`, `image` or
+    /// both): adds a task `query_to_item`, or is the only one where there is no `--tasks`.
+    #[arg(long, requires = "qrels")]
+    queries: Option<PathBuf>,
+    /// Judgements of `--queries`: a TREC qrels file, or Parquet with `query_id`, `item_id`, `grade`.
+    #[arg(long, requires = "queries")]
+    qrels: Option<PathBuf>,
+    /// Columns whose values part the queries into slices that are reported each.
+    #[arg(long, value_delimiter = ',')]
+    slices: Vec<String>,
+    /// An earlier report (`report.json` or its folder) to compare with.
+    #[arg(long)]
+    baseline: Option<PathBuf>,
     /// Cut-offs of the metrics.
     #[arg(long, value_delimiter = ',', default_value = "1,5,10")]
     k: Vec<usize>,
-    /// Folder for report.json, report.md, run.trec and qrels.trec.
+    /// Folder for report.json, report.md, report.html, run.trec and qrels.trec.
     #[arg(long)]
     out: PathBuf,
     /// Columns by role: image, captions, product_id.
@@ -78,6 +95,7 @@ enum PrecisionArg {
 pub fn run(args: &Args) -> Result<ExitCode> {
     ensure!(args.batch >= 1, "--batch: expected at least 1, found 0");
     ensure!(!args.k.contains(&0), "--k: expected cut-offs of at least 1, found 0");
+    let EvalTasks { tasks, slices } = tasks(args)?;
     let set = EvalSet {
         items: args.items.clone(),
         columns: columns(&args.columns)?,
@@ -90,6 +108,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         workers: Workers::Auto,
         max_bad_fraction: args.max_bad_fraction,
         run_depth: None,
+        tasks,
+        slices,
+        bootstrap: Default::default(),
     };
     let device = match args.device {
         DeviceArg::Auto => Device::Auto,
@@ -105,22 +126,24 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         (None, Some(stated)) => Clean::deserialize(stated)
             .with_context(|| format!("`{}`, meta.{CLEAN}", dir.join(MANIFEST).display()))?,
     };
-    let files = manifest.into_iter().flat_map(|manifest| manifest.files);
-    let hashes = files.map(|(name, file)| (name, file.sha256)).collect();
     let model_dir = ModelDir::open(&dir, clean)?;
+    let hashes = model_hashes(&dir, manifest)?;
     let model = model_dir.load(device)?;
 
+    let baseline = args.baseline.as_deref().map(read_report).transpose()?;
     let subject = Subject {
         model: dir.display().to_string(),
         data: args.items.join(", "),
         command: std::env::args().collect::<Vec<_>>().join(" "),
         hashes,
+        data_hashes: data_hashes(&set.tasks)?,
         ..Subject::default()
     };
     let bar = super::bar(None, "products");
     let done = |products: usize| bar.set_position(products as u64);
-    let found = evaluate(&model, &model_dir, &set, subject, &Group::alone(), done)?
-        .context("one process leads itself")?;
+    let found =
+        evaluate(&model, &model_dir, &set, subject, baseline.as_ref(), &Group::alone(), done)?
+            .context("one process leads itself")?;
     bar.finish_and_clear();
     found.warnings.iter().for_each(|line| eprintln!("warning: {line}"));
     found.report.write(&args.out, &found.rankings, &std::collections::BTreeMap::new())?;
@@ -131,6 +154,60 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         super::print(&format!("{table}\nreport: {}\n", args.out.join("report.md").display()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `--tasks`, `--queries`, `--qrels` and `--slices` ask for together.
+fn tasks(args: &Args) -> Result<EvalTasks> {
+    let mut asked = match &args.tasks {
+        Some(path) => (*Checked::<EvalTasks>::load(path, &[])?).clone(),
+        None if args.queries.is_some() => EvalTasks { tasks: vec![], slices: vec![] },
+        None => EvalTasks::default(),
+    };
+    if let (Some(queries), Some(qrels)) = (&args.queries, &args.qrels) {
+        asked.tasks.push(Task {
+            queries: Some(queries.clone()),
+            qrels: Some(qrels.clone()),
+            ..Task::new(TaskKind::QueryToItem)
+        });
+    }
+    asked.slices.extend(args.slices.iter().cloned());
+    asked.slices.dedup();
+    let checked = Checked::new(asked).context("--tasks, --queries and --slices together")?;
+    Ok((*checked).clone())
+}
+
+/// SHA-256 of the files of queries and judgements.
+fn data_hashes(tasks: &[Task]) -> Result<BTreeMap<String, String>> {
+    let files = tasks.iter().flat_map(|task| {
+        let files = [("queries", &task.queries), ("qrels", &task.qrels)];
+        files.map(|(role, path)| Some((format!("{}.{role}", task.name()), path.as_deref()?)))
+    });
+    files.flatten().map(|(name, path)| Ok((name, checkpoints::measure(path)?.sha256))).collect()
+}
+
+/// SHA-256 of a model's files: as its manifest states them, or taken anew.
+fn model_hashes(dir: &Path, manifest: Option<Manifest>) -> Result<BTreeMap<String, String>> {
+    if let Some(manifest) = manifest {
+        return Ok(manifest.files.into_iter().map(|(name, file)| (name, file.sha256)).collect());
+    }
+    let mut hashes = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).with_context(|| format!("`{}`", dir.display()))? {
+        let path = entry?.path();
+        let kind = path.extension().and_then(|kind| kind.to_str());
+        if path.is_file() && matches!(kind, Some("json" | "safetensors")) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            hashes.insert(name, checkpoints::measure(&path)?.sha256);
+        }
+    }
+    Ok(hashes)
+}
+
+/// The report that lies at `path` or in the folder there.
+fn read_report(path: &Path) -> Result<Report> {
+    let file = if path.is_dir() { path.join("report.json") } else { path.to_owned() };
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("cannot read `{}`", file.display()))?;
+    Report::from_json(&text).with_context(|| format!("`{}`", file.display()))
 }
 
 /// The folder that a run's `best` or `latest` names; any other path as it is.
