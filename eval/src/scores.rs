@@ -10,6 +10,8 @@ use std::collections::HashSet;
 const BINS_PER_UNIT: f64 = 100.0;
 /// Other pairs that are sampled; where there are fewer in all, every one counts.
 const SAMPLED: usize = 100_000;
+/// What draws are for: the key of a stream that nothing else uses.
+const NEGATIVES: u64 = u64::from_be_bytes(*b"negative");
 
 /// Distribution of the scores of relevant items (positives) and of others (negatives).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,7 +83,7 @@ pub fn scores(
         let pairs = scored.iter().flat_map(|query| (0..items.len()).map(move |item| (query, item)));
         pairs.filter_map(|(query, item)| negative(query, item)).collect()
     } else {
-        let mut random = Random::new("negatives", "", seed);
+        let mut random = Random::keyed(seed, NEGATIVES);
         let draws = std::iter::repeat_with(|| {
             let query = &scored[random.below(scored.len())];
             negative(query, random.below(items.len()))

@@ -10,6 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 /// Pairs of rows that one figure is over at most; where there are more, so many are sampled.
 const MAX_PAIRS: usize = 500_000;
 
+/// What draws are for: keys of streams that nothing else uses.
+const UNIFORMITY: u64 = u64::from_be_bytes(*b"uniforms");
+const ALIGNMENT: u64 = u64::from_be_bytes(*b"aligning");
+
 /// What the embeddings look like as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Space {
@@ -97,7 +101,7 @@ fn uniformity(side: Side<'_>, seed: u64) -> Option<(f64, PairCount)> {
     let sum: f64 = if of <= MAX_PAIRS {
         (0..count).flat_map(|a| (0..a).map(move |b| (a, b))).map(|(a, b)| potential(a, b)).sum()
     } else {
-        let mut random = Random::new("uniformity", side.name, seed);
+        let mut random = Random::keyed(seed, UNIFORMITY);
         let pair = |_| {
             let a = random.below(count);
             // A row other than `a`, each equally likely.
@@ -150,7 +154,7 @@ fn alignment(
     seed: u64,
 ) -> (f64, PairCount) {
     let (of, measured) = (pairs.len(), pairs.len().min(MAX_PAIRS));
-    let mut random = Random::new("alignment", "", seed);
+    let mut random = Random::keyed(seed, ALIGNMENT);
     let sum: f64 = (0..measured)
         .map(|stretch| {
             let (from, to) = (stretch * of / measured, (stretch + 1) * of / measured);

@@ -32,8 +32,12 @@ pub(in crate::html) fn curve(name: &str, points: &[CurvePoint]) -> Markup {
     };
     let steps = rows(end, |value| format!("{value:.*}", decimals(end)));
     let ks: Vec<usize> = points.iter().map(|point| point.k).collect();
-    let columns: Vec<_> =
+    let mut columns: Vec<_> =
         labelled(&ks).into_iter().map(|k| (share(k), numbers::count(k))).collect();
+    // The last point is the whole pool, which is seldom round: named if it has room.
+    if columns.last().is_some_and(|(at, _)| *at < 0.86) {
+        columns.push((1.0, numbers::count(last.k)));
+    }
     chart.draw(
         &steps,
         &columns,
