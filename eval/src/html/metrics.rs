@@ -107,7 +107,7 @@ impl Verdict {
 pub(super) fn table(report: &Report, name: &str, task: &TaskReport) -> Markup {
     let baseline = report.baseline.as_ref().and_then(|comparison| comparison.tasks.get(name));
     let confidence = report.protocol.confidence;
-    let percent = format!("{} %", numbers::minus(confidence * 100.0, 0));
+    let percent = numbers::level(confidence);
     let moves = |found: &MetricReport| found.optimistic > found.pessimistic;
     let any_ties = task.metrics.values().any(moves);
     let mut before = None;

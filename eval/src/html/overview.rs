@@ -23,8 +23,8 @@ pub(super) fn section(report: &Report) -> Markup {
             @if let Some(comparison) = &report.baseline {
                 p.note {
                     "▲ better and ▼ worse than the baseline, as a paired test finds it with "
-                    (numbers::minus(comparison.confidence * 100.0, 1))
-                    " % confidence after correction for the number of tests; other differences may be chance."
+                    (numbers::level(comparison.confidence))
+                    " confidence after correction for the number of tests; other differences may be chance."
                 }
             }
             (notes(report))

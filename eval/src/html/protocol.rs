@@ -1,8 +1,8 @@
 //! What a reader needs to repeat the evaluation, and to know what the figures mean.
 
 use super::examples::Pictures;
-use super::task::{candidates, own_item};
-use super::{numbers, task::anchor};
+use super::numbers;
+use super::task::{anchor, candidates, own_item};
 use crate::{Report, Subject, TaskReport};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ pub(super) fn section(report: &Report, pictures: &Pictures) -> Markup {
                     dd {
                         (protocol.intervals)
                         @if protocol.resamples > 0 {
-                            "; " (numbers::minus(protocol.confidence * 100.0, 1)) " %, "
+                            "; " (numbers::level(protocol.confidence)) ", "
                             (numbers::count(protocol.resamples)) " resamples, seed " (protocol.seed)
                         } @else { "; none were made (0 resamples)" }
                     }
@@ -55,8 +55,9 @@ pub(super) fn section(report: &Report, pictures: &Pictures) -> Markup {
                         dt { "Differences" }
                         dd {
                             "here less baseline, query by query; " (comparison.intervals) "; " (comparison.test)
-                            "; " (numbers::minus(comparison.confidence * 100.0, 1)) " %, "
-                            (numbers::count(comparison.resamples)) " resamples, seed " (comparison.seed)
+                            "; " (numbers::level(comparison.confidence)) ", "
+                            (numbers::count(comparison.resamples)) " resamples, "
+                            (numbers::count(comparison.permutations)) " sign flips, seed " (comparison.seed)
                         }
                     }
                     @if !comparison.protocol_differences.is_empty() {

@@ -64,7 +64,9 @@ impl Browser {
                 "VLCLIP_REQUIRE_BROWSER=1, but none of {NAMES:?} is on the PATH: install one \
                  (Debian: apt-get install chromium)"
             );
-            eprintln!(
+            // Not `eprintln!`, which a passing test swallows.
+            let _ = writeln!(
+                std::io::stderr(),
                 "SKIPPED: report.html was not opened, since none of {NAMES:?} is on the PATH \
                  (Debian: apt-get install chromium)"
             );
@@ -107,7 +109,8 @@ impl Browser {
     /// Opens `file` in a new tab and waits until everything in it is loaded.
     pub fn open(&mut self, file: &Path, view: View) -> Tab<'_> {
         let mut ignored = Observed::default();
-        let target = self.call(None, "Target.createTarget", json!({"url": "about:blank"}), &mut ignored);
+        let target =
+            self.call(None, "Target.createTarget", json!({"url": "about:blank"}), &mut ignored);
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         let attached = self.call(None, "Target.attachToTarget", attach, &mut ignored);
         let session = attached["sessionId"].as_str().expect("a session").to_owned();

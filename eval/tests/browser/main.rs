@@ -31,7 +31,10 @@ fn assert_quiet(tab: &Tab<'_>, page: &Path) {
 /// Nothing sticks out to the right, but what stands in a box that scrolls by itself.
 fn assert_fits(tab: &mut Tab<'_>) {
     let widths = tab.eval("[document.documentElement.scrollWidth, innerWidth]");
-    assert!(widths[0].as_u64() <= widths[1].as_u64(), "{widths}: the page is wider than its window");
+    assert!(
+        widths[0].as_u64() <= widths[1].as_u64(),
+        "{widths}: the page is wider than its window"
+    );
 }
 
 /// WCAG's contrast of every text with what is behind it: at least 4.5, or 3 for large text.
@@ -106,8 +109,13 @@ fn opens_on_desks_and_phones_by_day_and_night() {
         assert_fits(&mut tab);
         let found = tab.eval("[...document.querySelectorAll('section')].map(node => node.id)");
         let expected = [
-            "overview", "task-colour", "task-image_to_text", "task-similar_items",
-            "task-text_to_image", "space", "protocol",
+            "overview",
+            "task-colour",
+            "task-image_to_text",
+            "task-similar_items",
+            "task-text_to_image",
+            "space",
+            "protocol",
         ];
         assert_eq!(found, json!(expected));
         for (selector, least) in [
@@ -126,7 +134,8 @@ fn opens_on_desks_and_phones_by_day_and_night() {
             let found = tab.eval(&format!("document.querySelectorAll('{selector}').length"));
             assert!(found.as_u64() >= Some(least), "{selector}: {found} of at least {least}");
         }
-        let page_is_dark = tab.eval("getComputedStyle(document.body).backgroundColor") == "rgb(19, 21, 24)";
+        let page_is_dark =
+            tab.eval("getComputedStyle(document.body).backgroundColor") == "rgb(19, 21, 24)";
         assert_eq!(page_is_dark, theme == "dark");
         let contrasts = tab.eval(CONTRASTS);
         assert!(contrasts["seen"].as_u64() > Some(500), "{}", contrasts["seen"]);
@@ -200,7 +209,8 @@ fn hostile_texts_stay_texts() {
     let gallery = Gallery { queries: cards(), items: cards() };
     let dir = tempfile::tempdir().expect("temporary folder");
     let page = dir.path().join("report.html");
-    std::fs::write(&page, report.to_html(&BTreeMap::from([("t".into(), gallery)]))).expect("writes");
+    std::fs::write(&page, report.to_html(&BTreeMap::from([("t".into(), gallery)])))
+        .expect("writes");
     for (width, theme) in [(PHONE, "light"), (DESK, "dark")] {
         let mut tab = browser.open(&page, View { width, theme, media: "screen" });
         keep(&format!("hostile-{width}.png"), || tab.picture());
@@ -209,7 +219,8 @@ fn hostile_texts_stay_texts() {
         assert_eq!(title, format!("{} · retrieval report", hostile[0]));
         assert_eq!(tab.eval("document.querySelectorAll('script, img, iframe, object').length"), 0);
         assert_eq!(tab.eval("document.querySelector('h1').textContent"), hostile[0]);
-        let missing = tab.eval("[...document.querySelectorAll('.missing')].map(node => node.textContent)");
+        let missing =
+            tab.eval("[...document.querySelectorAll('.missing')].map(node => node.textContent)");
         assert!(missing.to_string().contains("picture too large"), "{missing}");
         assert!(missing.to_string().contains("picture is no JPEG"), "{missing}");
         assert_eq!(tab.eval(UNREACHABLE), json!([]));
@@ -225,7 +236,8 @@ fn says_what_was_not_computed() {
     let embeddings = Embeddings::normalised(ids, 2, vec![1.0, 0.0, 1.0, 0.0]).expect("valid");
     let qrels = Qrels::new([("a", "a", 1), ("b", "b", 1)]).expect("distinct");
     let ranking = eval::search(&embeddings, &embeddings, &qrels, &SearchOptions::new(2));
-    let task = eval::evaluate(&ranking.expect("valid"), &EvaluateOptions::new(&[1])).expect("valid");
+    let task =
+        eval::evaluate(&ranking.expect("valid"), &EvaluateOptions::new(&[1])).expect("valid");
     let tasks = BTreeMap::from([("bare".to_owned(), task)]);
     let report = Report::new(Subject::default(), &eval::Bootstrap::default(), tasks);
     let dir = tempfile::tempdir().expect("temporary folder");

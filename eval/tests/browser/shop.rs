@@ -103,11 +103,13 @@ fn model(products: &[Product], noise: f32, seed: u64) -> Model {
         for (product, detail) in products.iter().zip(&details) {
             let own = random.vector();
             // Scarves and lamps are hard; so are pictures that no box was found in.
-            let hard = 1.0 + 0.6 * f32::from(u8::from(product.kind == 3 || product.kind == 4))
+            let hard = 1.0
+                + 0.6 * f32::from(u8::from(product.kind == 3 || product.kind == 4))
                 + 0.5 * f32::from(u8::from(product.grounding == Some("below_threshold")));
             for at in 0..WIDTH {
                 rows.push(
-                    kinds[product.kind][at] + 0.7 * colours[product.colour][at]
+                    kinds[product.kind][at]
+                        + 0.7 * colours[product.colour][at]
                         + 0.8 * detail[at]
                         + noise * hard * own[at]
                         + sign * offset[at],
@@ -125,15 +127,23 @@ fn model(products: &[Product], noise: f32, seed: u64) -> Model {
 }
 
 fn slices(products: &[Product]) -> Vec<Labels> {
-    let column = |column: &str, values: Vec<Option<String>>| Labels { column: column.into(), values };
+    let column =
+        |column: &str, values: Vec<Option<String>>| Labels { column: column.into(), values };
     vec![
         column("product_type", products.iter().map(|p| Some(TYPES[p.kind].into())).collect()),
         column("grounding", products.iter().map(|p| p.grounding.map(Into::into)).collect()),
-        crate::fill::binned("title words", &products.iter().map(|p| Some(p.words)).collect::<Vec<_>>()),
+        crate::fill::binned(
+            "title words",
+            &products.iter().map(|p| Some(p.words)).collect::<Vec<_>>(),
+        ),
     ]
 }
 
-fn report(products: &[Product], model: &Model, subject: Subject) -> (Report, BTreeMap<String, Ranking>) {
+fn report(
+    products: &[Product],
+    model: &Model,
+    subject: Subject,
+) -> (Report, BTreeMap<String, Ranking>) {
     let same = |pairs: &mut dyn Iterator<Item = (usize, usize)>| {
         Qrels::new(pairs.map(|(a, b)| (products[a].id.clone(), products[b].id.clone(), 1)))
             .expect("distinct pairs")
@@ -141,7 +151,9 @@ fn report(products: &[Product], model: &Model, subject: Subject) -> (Report, BTr
     let own = same(&mut (0..PRODUCTS).map(|at| (at, at)));
     let alike = same(&mut (0..PRODUCTS).flat_map(|a| {
         let is_alike = move |b: &usize| {
-            a != *b && products[a].kind == products[*b].kind && products[a].colour == products[*b].colour
+            a != *b
+                && products[a].kind == products[*b].kind
+                && products[a].colour == products[*b].colour
         };
         (0..PRODUCTS).filter(is_alike).map(move |b| (a, b))
     }));
@@ -154,10 +166,42 @@ fn report(products: &[Product], model: &Model, subject: Subject) -> (Report, BTr
     let mut tasks = BTreeMap::new();
     let mut rankings = BTreeMap::new();
     for (name, description, queries, items, qrels, self_match, classes) in [
-        ("text_to_image", "caption → picture, distinct products", text, image, &own, SelfMatch::Keep, None),
-        ("image_to_text", "picture → caption, distinct products", image, text, &own, SelfMatch::Keep, None),
-        ("similar_items", "picture → pictures of the same type and colour", image, image, &alike, SelfMatch::Exclude, None),
-        ("colour", "picture → “a photo of a {colour} product”", image, &model.colours, &coloured, SelfMatch::Keep, Some(classes)),
+        (
+            "text_to_image",
+            "caption → picture, distinct products",
+            text,
+            image,
+            &own,
+            SelfMatch::Keep,
+            None,
+        ),
+        (
+            "image_to_text",
+            "picture → caption, distinct products",
+            image,
+            text,
+            &own,
+            SelfMatch::Keep,
+            None,
+        ),
+        (
+            "similar_items",
+            "picture → pictures of the same type and colour",
+            image,
+            image,
+            &alike,
+            SelfMatch::Exclude,
+            None,
+        ),
+        (
+            "colour",
+            "picture → “a photo of a {colour} product”",
+            image,
+            &model.colours,
+            &coloured,
+            SelfMatch::Keep,
+            Some(classes),
+        ),
     ] {
         let options = SearchOptions { self_match, ..SearchOptions::new(items.len().min(100)) };
         let ranking = search(queries, items, qrels, &options).expect("valid");
@@ -195,7 +239,8 @@ pub fn made() -> Made {
         ]),
         data_hashes: BTreeMap::from([("part-000.parquet".into(), "77e0".repeat(16))]),
     };
-    let (before, _) = report(&products, &model(&products, 1.75, 5), subject("openai/clip-vit-base-patch32"));
+    let (before, _) =
+        report(&products, &model(&products, 1.75, 5), subject("openai/clip-vit-base-patch32"));
     let tuned = subject("checkpoints/runs/fashion-b32/step-00004000");
     let (mut report, rankings) = report(&products, &model(&products, 1.45, 6), tuned);
     report.baseline = Some(crate::fill::compare(&before, &report));
@@ -237,13 +282,20 @@ fn picture(product: &Product) -> Vec<u8> {
             2 => (block(54, 14, 34)) || (x < 10 && x > -54 && (-14..14).contains(&y)),
             3 => block(3, -30, 52) || block(24, 50, 56) || (y < -20 && y > -58 && x.abs() < 58 + y),
             4 => block(14, -50, 50) || ring(x, y + 34, 34, 16),
-            5 => block(50, 6, 34) || block(34, -40, 10) || (x.abs() < 50 && x.abs() > 38 && y > 0 && y < 52),
+            5 => {
+                block(50, 6, 34)
+                    || block(34, -40, 10)
+                    || (x.abs() < 50 && x.abs() > 38 && y > 0 && y < 52)
+            }
             6 => block(34, -34, 44) || ring(x, y + 36, 16, 9),
             7 => ring(x, y, 30, 0) || block(12, -58, 58),
             _ => ring(x, y - 8, 40, 0) || ring(x, y + 34, 26, 18),
         };
         let shade = if inside { (y / 6) as i16 } else { (y / 12) as i16 };
-        image::Rgb((if inside { colour } else { ground }).map(|c| (i16::from(c) - shade).clamp(0, 255) as u8))
+        image::Rgb(
+            (if inside { colour } else { ground })
+                .map(|c| (i16::from(c) - shade).clamp(0, 255) as u8),
+        )
     });
     let mut jpeg = Vec::new();
     let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 80);
