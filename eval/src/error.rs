@@ -273,7 +273,7 @@ pub enum EvalError {
     },
     /// Not one label per row.
     #[error("{labels} labels for {rows} {what}: expected one for each")]
-    LabelCount {
+    PoolLabelCount {
         /// Number of labels.
         labels: usize,
         /// Number of rows.

@@ -157,7 +157,7 @@ impl<'a> Search<'a> {
                 ("items", labels.items.len(), item_ids.len()),
             ] {
                 if labels != rows {
-                    return Err(EvalError::LabelCount { labels, rows, what });
+                    return Err(EvalError::PoolLabelCount { labels, rows, what });
                 }
             }
         }

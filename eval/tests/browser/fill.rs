@@ -207,6 +207,7 @@ pub fn compare(a: &Report, b: &Report) -> Comparison {
                     queries: n as usize,
                     only_a: 0,
                     only_b: 0,
+                    order: tb.metrics_in_order().map(|(metric, _)| metric.to_string()).collect(),
                     metrics: tb
                         .metrics
                         .iter()
@@ -256,6 +257,8 @@ pub fn compare(a: &Report, b: &Report) -> Comparison {
         })
         .collect();
     Comparison {
+        schema: eval::COMPARISON_SCHEMA.into(),
+        schema_version: eval::COMPARISON_SCHEMA_VERSION,
         a: a.protocol.subject.clone(),
         b: b.protocol.subject.clone(),
         protocol_differences: vec![],
