@@ -5,6 +5,7 @@ pub mod dist;
 pub mod doctor;
 mod due;
 mod evaluate;
+mod gpu_scores;
 mod grounding_dino;
 mod guard;
 pub mod launch;
@@ -33,6 +34,7 @@ pub mod tensors;
 pub mod verify;
 
 pub use evaluate::{EvalSet, evaluate};
+pub use gpu_scores::GpuScores;
 pub use grounding_dino::GroundingDino;
 pub use model_dir::ModelDir;
 pub use optim::{AdamW, not_finite};
