@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod catalogue;
+mod digest;
 mod duplicates;
 mod error;
 mod fetch;

@@ -36,6 +36,7 @@ use configs::prepare::PrepareConfig;
 use sha2::{Digest, Sha256};
 
 use crate::catalogue::Catalogue;
+use crate::digest::hex;
 use crate::grounding::Detector;
 use crate::refine::{Agent, CaptionLimit, Spent};
 use crate::{Fetcher, PrepareError};
@@ -153,10 +154,6 @@ pub fn prepare(
     drop(stages); // it has the answers open
     work.clear()?;
     Ok(Outcome { index, written: true, spent, damaged_answers })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The SHA-256 of files, one after the other, in hexadecimal.

@@ -3,9 +3,10 @@
 use super::caller::Caller;
 use super::error::Trouble;
 use super::failures::Failures;
-use super::prompts::{Prompts, hex};
+use super::prompts::Prompts;
 use super::rounds::Rounds;
 use super::{CaptionLimit, Crop, Listing, RefineError, Refined, Spent, Stop, templates};
+use crate::digest::hex;
 use configs::prepare::{CaptionTemplate, Refine, RefineKind};
 use sha2::{Digest, Sha256};
 use std::path::Path;

@@ -12,7 +12,7 @@
 
 use super::RefineError;
 use super::chat::Answer;
-use super::prompts::hex;
+use crate::digest::hex;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Write};

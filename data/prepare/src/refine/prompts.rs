@@ -3,9 +3,9 @@
 
 use super::RefineError;
 use super::values::{VALUES, Value, Values};
+use crate::digest::hex;
 use configs::prepare::{AgentRole, Refine};
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,14 +114,6 @@ impl Prompts {
             RoleName::Refiner => &self.refiner,
         }
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The line, from 1, of the byte at `at`.

@@ -1,6 +1,7 @@
 //! Where a shard's bytes go: a file, through a hash, on a thread of its own, so that rows are encoded
 //! meanwhile.
 
+use crate::digest::hex;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -91,10 +92,6 @@ impl Write for Sink {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

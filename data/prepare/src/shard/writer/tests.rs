@@ -6,7 +6,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use sha2::{Digest, Sha256};
+
 use super::*;
+use crate::digest::hex;
 use crate::{BoxPx, Grounding};
 
 fn row(id: &str) -> ShardRow {
