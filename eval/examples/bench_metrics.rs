@@ -1,7 +1,7 @@
 //! Times the metrics of a ranking for `tests/peers/bench_metrics.py` and prints JSON:
 //! `bench_metrics QUERIES ITEMS DIR`. Leaves the run and the qrels in DIR.
 
-use eval::{Embeddings, Qrels, SearchOptions, evaluate, search};
+use eval::{Bootstrap, Embeddings, EvaluateOptions, Qrels, SearchOptions, evaluate, search};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -54,8 +54,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     let ranking = search(&queries, &items, &qrels, &options)?;
     let search_s = start.elapsed().as_secs_f64();
+    // Metrics alone: no intervals, which pytrec_eval has not.
+    let bootstrap = Bootstrap { resamples: 0, ..Bootstrap::default() };
+    let metrics = EvaluateOptions { bootstrap, ..EvaluateOptions::new(&KS) };
     let start = Instant::now();
-    let report = evaluate(&ranking, &KS)?;
+    let report = evaluate(&ranking, &metrics)?;
     let metrics_s = start.elapsed().as_secs_f64();
 
     let dir = Path::new(dir);

@@ -115,7 +115,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     let ranking = search_items(&queries, ids, &*items, &qrels, &options)?;
     let seconds = start.elapsed().as_secs_f64();
-    let mrr = evaluate(&ranking, &[1])?.metric("mrr");
+    let mrr = evaluate(&ranking, &eval::EvaluateOptions::new(&[1]))?.metric("mrr");
     if let [found] = found {
         write_found(found, &ranking)?;
     }

@@ -133,7 +133,7 @@ fn failed(error: TchError) -> EvalError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eval::{Embeddings, Labels, Qrels, Search, SearchOptions, SelfMatch, search};
+    use eval::{Embeddings, Pools, Qrels, Search, SearchOptions, SelfMatch, search};
 
     /// Rows of unit norm, many of them equal or almost.
     fn rows(count: usize, distinct: i64, width: i64) -> Embeddings {
@@ -165,7 +165,7 @@ mod tests {
             let labels = |count: usize| -> Vec<String> {
                 (0..count).map(|index| (index * 7 % 3).to_string()).collect()
             };
-            let labels = Labels::new(&labels(40), &labels(700));
+            let labels = Pools::new(&labels(40), &labels(700));
             let options = SearchOptions {
                 self_match: [SelfMatch::Keep, SelfMatch::Exclude][case / 4],
                 within: (case % 4 == 3).then_some(&labels),

@@ -58,6 +58,8 @@ pub struct EvalSet {
     pub bootstrap: Bootstrap,
 }
 
+/// Queries that the report shows of the worst, and of the best.
+const EXAMPLES: usize = 8;
 /// Items listed per query in the reports of a run, which may be many.
 const TRAINING_RUN_DEPTH: usize = 100;
 
@@ -141,7 +143,7 @@ pub fn evaluate(
             starts: &whole.starts,
             depth: depth(set, posed, &whole.products),
         });
-        let ranking = ranked(group, lead.as_ref(), &part, width)
+        let ranking = ranked(group, lead.as_ref(), &part, &encoder)
             .with_context(|| format!("task `{}`", task.name()))?;
         if let (Some(lead), Some(ranking)) = (lead, ranking) {
             let report = measure(task, set, &lead, &ranking)
@@ -210,6 +212,7 @@ fn measure(task: &Task, set: &EvalSet, lead: &Lead, ranking: &Ranking) -> Result
         slices: posed.slices.clone(),
         classes: posed.classes.clone(),
         bootstrap: set.bootstrap,
+        examples: EXAMPLES,
         ..EvaluateOptions::new(&ks)
     };
     let mut report = eval::evaluate(ranking, &options)?;

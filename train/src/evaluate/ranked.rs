@@ -3,20 +3,22 @@
 //! are.
 
 use super::Gathered;
+use super::encoder::Encoder;
 use super::part::Part;
 use super::posed::{Pool, Posed};
 use super::products::{Products, Starts};
 use crate::dist::Group;
+use crate::gpu_scores::GpuScores;
 use anyhow::{Context, Result};
 use configs::CaptionsUsed;
 use eval::{
-    Embeddings, ItemShare, Partial, Pools, Qrels, Ranking, RelevantScores, Search, SearchOptions,
-    SelfMatch,
+    Embeddings, ItemShare, Items, Partial, Pools, Qrels, Ranking, RelevantScores, Search,
+    SearchOptions, SelfMatch,
 };
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 /// What the first rank knows of a search that the others take part in, but for the queries' rows.
 #[derive(Serialize, Deserialize)]
@@ -77,12 +79,28 @@ impl Lead<'_> {
     }
 
     /// The whole search by one process.
-    fn alone(&self) -> Result<Ranking> {
+    fn alone(&self, device: Device) -> Result<Ranking> {
         let Posed { queries, qrels, self_match, within, .. } = self.posed;
-        let pools = pools(within.as_ref());
+        let (pools, items) = (pools(within.as_ref()), self.items()?);
         let options = options(self.depth, *self_match, pools.as_ref());
-        Ok(eval::search(queries, &*self.items()?, qrels, &options)?)
+        let search = Search::new(queries, items.ids().into(), qrels, &options)?;
+        let scores = search.score_relevant(&*items)?;
+        let found = scan(&search, &*items, &scores, device)?;
+        Ok(search.finish(found)?)
     }
+}
+
+/// The second phase of a search, with the scores of a GPU where the model is on one.
+fn scan(
+    search: &Search,
+    items: &impl Items,
+    scores: &RelevantScores,
+    device: Device,
+) -> Result<Partial> {
+    Ok(match device.is_cuda() {
+        true => search.scan_on(&mut GpuScores::new(device), items, scores)?,
+        false => search.scan(items, scores)?,
+    })
 }
 
 fn pools(within: Option<&[Vec<String>; 2]>) -> Option<Pools> {
@@ -94,7 +112,7 @@ fn options(depth: usize, self_match: SelfMatch, pools: Option<&Pools>) -> Search
 }
 
 /// Ranks the pool for every query. `lead` is what the first rank has; the ranking is its alone. A
-/// collective: every rank must call it, with its own `part` and the embeddings' `width`.
+/// collective: every rank must call it, with its own `part`, which `encoder` embedded.
 ///
 /// # Errors
 /// As [`eval::search`], or when another rank cannot go on.
@@ -102,13 +120,15 @@ pub fn ranked(
     group: &Group,
     lead: Option<&Lead>,
     part: &Part,
-    width: usize,
+    encoder: &Encoder,
 ) -> Result<Option<Ranking>> {
+    let (width, device) = (encoder.width()?, encoder.model.device());
+    let alone = |lead: &Lead| lead.alone(device);
     if group.shard().world == 1 {
-        return lead.map(Lead::alone).transpose();
+        return lead.map(alone).transpose();
     }
     let plan = group.led(|| lead.context("the first rank leads")?.plan())?;
-    let Some(plan) = plan else { return lead.map(Lead::alone).transpose() };
+    let Some(plan) = plan else { return lead.map(alone).transpose() };
 
     let rows = match lead {
         Some(lead) => {
@@ -117,7 +137,7 @@ pub fn ranked(
         }
         None => {
             let count = i64::try_from(plan.query_ids.len() * width)?;
-            Tensor::zeros([count], (tch::Kind::Float, tch::Device::Cpu))
+            Tensor::zeros([count], (Kind::Float, Device::Cpu))
         }
     };
     group.follow_leader([&rows])?;
@@ -141,7 +161,7 @@ pub fn ranked(
     })?;
     let scores = RelevantScores::from_bytes(&merged)?;
 
-    let mine = search.scan(&share, &scores)?;
+    let mine = scan(&search, &share, &scores, device)?;
     let found = group.gather_bytes(mine.to_bytes())?;
     if !group.leads() {
         return Ok(None);
