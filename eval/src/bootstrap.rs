@@ -105,3 +105,64 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     let (below, above) = (sorted[low], sorted[(low + 1).min(last)]);
     below + (above - below) * (at - low as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Random;
+
+    fn hits(random: &mut Random, count: usize, share: f32) -> Vec<f64> {
+        (0..count).map(|_| f64::from(u8::from(random.uniform() < share))).collect()
+    }
+
+    #[test]
+    fn quantiles_are_linear_between_neighbours() {
+        let sorted = [1.0, 2.0, 4.0];
+        for (share, expected) in [(0.0, 1.0), (0.25, 1.5), (0.5, 2.0), (0.75, 3.0), (1.0, 4.0)] {
+            assert_eq!(quantile(&sorted, share), expected);
+        }
+    }
+
+    #[test]
+    fn where_all_agree_there_is_no_interval() {
+        let bootstrap = Bootstrap::default();
+        let varying = [1.0, 0.0, 1.0];
+        let found = bootstrap.intervals(&[&[1.0; 3], &varying, &[0.0; 3]]);
+        assert_eq!((found[0], found[2]), (None, None));
+        assert_eq!(found[1], bootstrap.intervals(&[&varying])[0]);
+        assert!(found[1].is_some());
+        assert_eq!(bootstrap.intervals(&[&[0.5]]), [None]);
+        assert!(bootstrap.intervals(&[]).is_empty());
+    }
+
+    #[test]
+    fn two_queries_give_the_widest_interval() {
+        let [low, high] = Bootstrap::default().intervals(&[&[0.0, 1.0]])[0].expect("they differ");
+        assert_eq!((low, high), (0.0, 1.0));
+    }
+
+    #[test]
+    fn the_seed_decides() {
+        let values = hits(&mut Random::new(1), 500, 0.3);
+        let of = |seed| Bootstrap { seed, ..Bootstrap::default() }.intervals(&[&values])[0];
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
+        let [low, high] = of(1).expect("they differ");
+        // The normal interval of a share of about 0.3 of 500.
+        assert!((high - low - 2.0 * 1.96 * (0.3f64 * 0.7 / 500.0).sqrt()).abs() < 0.01);
+    }
+
+    #[test]
+    fn holds_the_true_mean_as_often_as_it_says() {
+        let mut random = Random::new(9);
+        let rounds = 400;
+        let held = (0..rounds).filter(|round| {
+            let values = hits(&mut random, 80, 0.2);
+            let bootstrap = Bootstrap { resamples: 400, confidence: 0.9, seed: *round };
+            let [low, high] = bootstrap.intervals(&[&values])[0].expect("they differ");
+            low <= 0.2 && 0.2 <= high
+        });
+        let share = held.count() as f64 / rounds as f64;
+        assert!((0.84..0.95).contains(&share), "{share}");
+    }
+}

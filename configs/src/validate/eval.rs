@@ -163,8 +163,8 @@ fn values(checks: &mut Checks, path: &str, task: &Task) {
 
 /// Whether `name` is a metric, `TASK/METRIC`, that the section measures; if not, what is expected.
 pub(super) fn metric(name: &str, eval: &Eval) -> Result<(), String> {
-    const AT_K: [&str; 5] = ["precision", "recall", "hits", "ndcg", "map"];
-    const WITHOUT_K: [&str; 2] = ["mrr", "r_precision"];
+    const AT_K: [&str; 6] = ["precision", "recall", "hits", "ndcg", "map", "mrr"];
+    const WITHOUT_K: [&str; 3] = ["map", "mrr", "r_precision"];
     let (task, metric) = name.split_once('/').unwrap_or(("", name));
     if !eval.tasks.iter().any(|known| known.name() == task) {
         let names: Vec<String> =
@@ -182,8 +182,8 @@ pub(super) fn metric(name: &str, eval: &Eval) -> Result<(), String> {
             let cut = k.parse::<usize>().ok().filter(|n| n.to_string() == k && ks.contains(n));
             cut.map(|_| ()).ok_or_else(|| format!("a cut-off after `@` that is in eval.k ({ks:?})"))
         }
-        _ => Err("a metric of `precision@K`, `recall@K`, `hits@K`, `ndcg@K`, `map@K`, `mrr` or \
-                  `r_precision`"
+        _ => Err("a metric of `precision@K`, `recall@K`, `hits@K`, `ndcg@K`, `map@K`, `mrr@K`, \
+                  `map`, `mrr` or `r_precision`"
             .into()),
     }
 }

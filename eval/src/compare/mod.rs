@@ -6,6 +6,8 @@ mod markdown;
 mod pair;
 mod protocol;
 mod sign_flip;
+#[cfg(test)]
+mod tests;
 
 pub use gate::{Bound, Breach};
 pub use pair::{CompareOptions, compare};
