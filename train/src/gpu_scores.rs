@@ -152,7 +152,9 @@ mod tests {
         tch::manual_seed(5);
         for case in 0..8usize {
             let width = [16, 512][case % 2];
-            let items = rows(700, [700, 9][case / 2 % 2], width);
+            // The last case takes two batches, so that the second meets thresholds.
+            let (num_items, width) = if case == 7 { (70_000, 16) } else { (700, width) };
+            let items = rows(num_items, [700, 9][case / 2 % 2], width);
             let queries = rows(40, 12, width);
             let ids = items.ids();
             let judged = queries.ids().iter().enumerate().flat_map(|(query, id)| {
@@ -165,10 +167,10 @@ mod tests {
             let labels = |count: usize| -> Vec<String> {
                 (0..count).map(|index| (index * 7 % 3).to_string()).collect()
             };
-            let labels = Pools::new(&labels(40), &labels(700));
+            let labels = Pools::new(&labels(40), &labels(num_items));
             let options = SearchOptions {
                 self_match: [SelfMatch::Keep, SelfMatch::Exclude][case / 4],
-                within: (case % 4 == 3).then_some(&labels),
+                within: (case == 3 || case == 5).then_some(&labels),
                 ..SearchOptions::new([10, 650][case / 2 % 2])
             };
             let expected = search(&queries, &items, &qrels, &options).expect("valid");

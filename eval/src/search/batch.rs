@@ -1,6 +1,7 @@
 //! Some items of the pool, packed for the kernel: grouped by label, each group in tiles of its own.
 
 use super::Pools;
+use super::items::Row;
 use super::kernel::{Kernel, Panels, pack};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -28,12 +29,7 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// Puts `rows`, which ascend by index, in the order of their labels.
-    pub(crate) fn arrange(
-        &mut self,
-        kernel: &Kernel,
-        rows: &mut [(u32, &[f32])],
-        labels: Option<&Pools>,
-    ) {
+    pub(crate) fn arrange(&mut self, kernel: &Kernel, rows: &mut [Row], labels: Option<&Pools>) {
         let label = |item: u32| labels.map_or(0, |labels| labels.items[item as usize]);
         if labels.is_some() {
             rows.sort_by_key(|(item, _)| label(*item));
@@ -55,13 +51,7 @@ impl Batch {
     }
 
     /// Packs `rows`, arranged before, on `threads` threads.
-    pub(crate) fn pack(
-        &mut self,
-        kernel: &Kernel,
-        width: usize,
-        rows: &[(u32, &[f32])],
-        threads: usize,
-    ) {
+    pub(crate) fn pack(&mut self, kernel: &Kernel, width: usize, rows: &[Row], threads: usize) {
         let tile = kernel.item_tile();
         let contents = self.runs.iter().flat_map(|run| rows[run.rows.clone()].chunks(tile));
         let num_tiles = self.runs.last().map_or(0, |run| run.tiles.end);

@@ -76,6 +76,9 @@ impl Items for ItemShare {
     }
 }
 
+/// An item: its index in the pool and its values.
+pub(crate) type Row<'a> = (u32, &'a [f32]);
+
 /// A block that was checked against the pool.
 #[derive(Debug)]
 pub(crate) struct Rows<'a> {
@@ -87,7 +90,7 @@ pub(crate) struct Rows<'a> {
 
 impl Rows<'_> {
     /// The rows with their index in the pool.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &[f32])> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Row<'_>> {
         // `Search` has at most u32::MAX items.
         let first = u32::try_from(self.first).unwrap_or(u32::MAX);
         (first..).zip(self.values.chunks_exact(self.width))

@@ -2,7 +2,7 @@
 //! `kernel` owns the scores and `select` what is kept of them.
 
 use super::batch::{Batch, Run, next, on_threads};
-use super::items::{Rows, checked_blocks};
+use super::items::{Row, Rows, checked_blocks};
 use super::state::State;
 use super::{Items, Partial, RelevantScores, Search};
 use crate::EvalError;
@@ -98,7 +98,7 @@ impl Search<'_> {
         &self,
         items: &(impl Items + ?Sized),
         most: usize,
-        work: &mut dyn FnMut(&mut [(u32, &[f32])]) -> Result<(), EvalError>,
+        work: &mut dyn FnMut(&mut [Row]) -> Result<(), EvalError>,
     ) -> Result<Vec<(u32, u32)>, EvalError> {
         self.check_width(items)?;
         let mut run = |pending: &[Rows]| {

@@ -5,6 +5,7 @@
 //! certainly does not matter, and returns the few candidates in between, which the kernel scores.
 
 use super::batch::{Batch, next, on_threads};
+use super::items::Row;
 use super::scan::Group;
 use super::state::State;
 use super::{Items, Partial, RelevantScores, Search};
@@ -114,7 +115,7 @@ impl Search<'_> {
         &self,
         sieve: &mut dyn Sieve,
         range: Range<usize>,
-        rows: &[(u32, &[f32])],
+        rows: &[Row],
         group: &mut Group,
     ) -> Result<(), EvalError> {
         let error = score_error(self.width());
@@ -170,7 +171,7 @@ impl Search<'_> {
     /// Scores the candidates of a query with the kernel.
     fn settle(
         &self,
-        rows: &[(u32, &[f32])],
+        rows: &[Row],
         state: &mut State,
         candidates: &[Candidate],
         counts: &[(&(usize, f32, f32), &u32)],
