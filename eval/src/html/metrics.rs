@@ -45,13 +45,11 @@ pub(super) enum Verdict {
 
 impl Verdict {
     pub(super) fn of(difference: &Difference, confidence: f64) -> Self {
-        // NaN is no evidence.
-        if !(difference.p_adjusted < 1.0 - confidence) {
-            Self::Open
-        } else if difference.difference > 0.0 {
-            Self::Better
-        } else {
-            Self::Worse
+        let is_evident = difference.p_adjusted < 1.0 - confidence;
+        match (is_evident, difference.difference > 0.0) {
+            (false, _) => Self::Open,
+            (true, true) => Self::Better,
+            (true, false) => Self::Worse,
         }
     }
 
