@@ -120,6 +120,7 @@ pub(super) fn table(report: &Report, name: &str, task: &TaskReport) -> Markup {
                         th.n scope="col" { "Value" }
                         th.n scope="col" { (percent) " interval" }
                         th.n scope="col" { "Chance" }
+                        @if task.mean_per_class.is_some() { th.n scope="col" { "Per class" } }
                         @if baseline.is_some() {
                             th.n scope="col" { "Baseline" }
                             th.n scope="col" { "Difference" }
@@ -150,6 +151,9 @@ pub(super) fn table(report: &Report, name: &str, task: &TaskReport) -> Markup {
                             td.n.main { (numbers::value(found.value)) }
                             td.n { (or_dash(found.interval.map(numbers::interval))) }
                             td.n.quiet { (numbers::value(found.chance)) }
+                            @if let Some(means) = &task.mean_per_class {
+                                td.n { (or_dash(means.get(&label).map(|mean| numbers::value(*mean)))) }
+                            }
                             @if baseline.is_some() {
                                 (differences(difference, confidence))
                             }
@@ -178,14 +182,9 @@ pub(super) fn table(report: &Report, name: &str, task: &TaskReport) -> Markup {
                 "."
             },
         }
-        @if let Some(means) = &task.mean_per_class {
+        @if task.mean_per_class.is_some() {
             p.note {
-                "Mean over classes: "
-                @for (index, (metric, value)) in means.iter().enumerate() {
-                    @if index > 0 { ", " }
-                    (metric) " " b { (numbers::value(*value)) }
-                }
-                ". Every class counts the same, however many queries it has (hits@1: balanced accuracy)."
+                "Per class: the mean of the classes' means. Every class counts the same, however many queries it has (hits@1: balanced accuracy)."
             }
         }
     }
