@@ -3,7 +3,7 @@
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: quickstart test lint bench bench-data bench-grounding bench-gpu bench-prepare libtorch libjpeg peers bench-peers triton tools
+.PHONY: quickstart test lint bench bench-data bench-grounding bench-gpu bench-prepare libtorch libjpeg peers bench-peers ranx triton tools
 
 # The main job on the embedded synthetic sample, to a retrieval report.
 quickstart: libtorch libjpeg
@@ -14,7 +14,7 @@ quickstart: libtorch libjpeg
 	  --items checkpoints/sample-shards/test --out checkpoints/runs/quickstart/eval/test
 
 # Formatting, lints, documentation, and every test, those against the Python peers included.
-test: libtorch libjpeg peers lint
+test: libtorch libjpeg peers ranx lint
 	cargo test --workspace
 
 lint: libtorch
@@ -64,6 +64,10 @@ libjpeg: tools
 # transformers, open_clip and the other peers that the tests compare with.
 peers: tools
 	@train/native/fetch-wheels.sh tests/peers/requirements.txt .peers
+
+# ranx, whose metrics the tests compare with; apart, for it brings a compiler.
+ranx: tools
+	@train/native/fetch-wheels.sh tests/peers/ranx.txt .peers-ranx
 
 # The loaders that only bench-data compares with.
 bench-peers: tools

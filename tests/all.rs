@@ -4,6 +4,7 @@
 mod activation;
 mod bad_input;
 mod bench;
+mod compare;
 mod consumed;
 mod doctor;
 mod formats;

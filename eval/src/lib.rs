@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod bootstrap;
-mod chance;
 mod compare;
 mod embeddings;
 mod error;
@@ -14,6 +13,7 @@ mod qrels;
 mod random;
 mod ranking;
 mod report;
+mod resample;
 mod scores;
 mod search;
 mod select;
@@ -26,7 +26,8 @@ mod testing;
 
 pub use bootstrap::Bootstrap;
 pub use compare::{
-    Comparison, Difference, QueryChange, RankDifference, SliceDifference, TaskComparison,
+    Bound, Breach, COMPARISON_SCHEMA, COMPARISON_SCHEMA_VERSION, CompareOptions, Comparison,
+    Difference, QueryChange, RankDifference, SliceDifference, TaskComparison, compare,
 };
 pub use embeddings::Embeddings;
 pub use error::EvalError;

@@ -281,7 +281,7 @@ mod tests {
             assert_eq!(report.metric(unknown), None);
         }
         let names = report.metric_names();
-        assert_eq!(names.len(), 22);
+        assert_eq!(names.len(), 30);
         assert_eq!(names[..2], ["image_to_text/precision@1", "image_to_text/precision@5"]);
         assert!(names.iter().all(|name| report.metric(name).is_some()));
     }
@@ -355,8 +355,9 @@ mod tests {
         let text = made(&["text_to_image"]).0.to_markdown();
         for expected in [
             "## text_to_image",
-            "| metric      |  value | chance | pessimistic | optimistic |",
-            "| hits@5      | 1.0000 | 0.4167 |      1.0000 |     1.0000 |",
+            "| metric      |  value | interval | chance | pessimistic | optimistic |",
+            "| hits@5      | 1.0000 |        - | 0.4167 |      1.0000 |     1.0000 |",
+            "- Intervals: 95% bootstrap over the scored queries, bias-corrected",
             "- Pool: 12 items; an item with the query's own id is a candidate",
             "- Queries: 12 given, 12 scored (0 of them without a relevant item), 0 not judged",
             "- Relevant items per query: min 1, median 1, mean 1.00, max 1 (queries with R=1: 12)",

@@ -1,14 +1,15 @@
 //! Computes a task's report from the exact ranks of its relevant items.
 
+use super::examples::examples;
+use super::tally::Tally;
 use super::{
-    Candidates, Digests, Examples, MetricReport, PerQuery, QueryCounts, RankReport,
-    RelevanceCounts, TaskReport, TieCounts,
+    Candidates, Digests, MetricReport, PerQuery, QueryCounts, RankReport, RelevanceCounts,
+    TaskReport,
 };
 use crate::bootstrap::Bootstrap;
-use crate::chance::{Chance, expected_first_rank};
-use crate::metrics::{Metric, metrics, value};
-use crate::ranking::{Place, cut_offs};
-use crate::slices::Labels;
+use crate::metrics::metrics;
+use crate::ranking::cut_offs;
+use crate::slices::{Labels, Scores, mean_per_class};
 use crate::{EvalError, Ranking};
 use std::collections::BTreeMap;
 
@@ -38,121 +39,125 @@ impl EvaluateOptions {
     }
 }
 
-/// Computes every metric at every cut-off from the exact ranks in `ranking`.
+/// Computes every metric at every cut-off from the exact ranks in `ranking`, and what a report says
+/// of them: intervals, curves, slices, examples.
 ///
 /// # Errors
-/// No cut-offs or a cut-off of 0; a cut-off beyond the pool; no judged query.
+/// No cut-offs or a cut-off of 0; a cut-off beyond the pool (beyond the largest, where queries have
+/// different pools); no judged query; labels that are not one per query, a slice column without any
+/// value, or given twice; impossible bootstrap settings.
 pub fn evaluate(ranking: &Ranking, options: &EvaluateOptions) -> Result<TaskReport, EvalError> {
-    let ks = cut_offs(&options.ks, ranking.smallest_pool())?;
-    let metrics = metrics(&ks);
-    let mut chance = Chance::default();
-    let mut sums = vec![MetricReport::default(); metrics.len()];
-    let mut columns = vec![Vec::new(); metrics.len()];
-    let mut per_query = PerQuery::default();
-    let mut ties = TieCounts { relevant_items: 0, queries: 0 };
-    let mut chance_ranks = 0.0;
-
-    for (query, id) in ranking.queries.iter().zip(ranking.query_ids.iter()) {
-        let Some(places) = &query.relevant else { continue };
-        let mut grades: Vec<u32> = places.iter().map(|place| place.grade).collect();
-        grades.sort_unstable_by(|a, b| b.cmp(a));
-        let ranks: Vec<_> = places.iter().map(|place| (place.rank, place.grade)).collect();
-        let (worst, best) = (untied(places, Resolve::Worst), untied(places, Resolve::Best));
-        for ((metric, sum), column) in metrics.iter().zip(&mut sums).zip(&mut columns) {
-            let found = value(*metric, &ranks, &grades);
-            column.push(found);
-            sum.value += found;
-            sum.chance += chance.expected(*metric, query.pool, &grades);
-            sum.pessimistic += value(*metric, &worst, &grades);
-            sum.optimistic += value(*metric, &best, &grades);
-        }
-        let tied = places.iter().filter(|place| place.pessimistic > place.optimistic).count();
-        ties.relevant_items += tied;
-        ties.queries += usize::from(tied > 0);
-        if !places.is_empty() {
-            chance_ranks += expected_first_rank(query.pool, places.len());
-        }
-        per_query.ids.push(id.clone());
-        per_query.relevant.push(places.len());
-        per_query.first_rank.push(places.first().map(|place| place.rank));
-    }
-
-    let (given, scored) = (ranking.queries.len(), per_query.ids.len());
+    options.bootstrap.check()?;
+    let largest = ranking.queries.iter().map(|query| query.pool).max().unwrap_or(0);
+    let fillable = match options.candidates {
+        Candidates::All => ranking.smallest_pool(),
+        Candidates::Within { .. } => largest,
+    };
+    let ks = cut_offs(&options.ks, fillable)?;
+    let tally = Tally::of(ranking, &metrics(&ks), largest);
+    let (given, scored) = (ranking.queries.len(), tally.rows.len());
     if scored == 0 {
         return Err(EvalError::NothingJudged { queries: given });
     }
-    let first_ranks: Vec<usize> = per_query.first_rank.iter().flatten().copied().collect();
+    let labels = scored_labels(&options.slices, &tally.rows, given)?;
+    let classes = match &options.classes {
+        Some(classes) => scored_labels(std::slice::from_ref(classes), &tally.rows, given)?,
+        None => BTreeMap::new(),
+    };
+
+    let columns: Vec<&[f64]> = tally.values.iter().map(Vec::as_slice).collect();
+    let scores = Scores {
+        names: &tally.names,
+        values: &columns,
+        chance: &tally.chance,
+        pools: &tally.pools,
+    };
+    let slices = labels
+        .iter()
+        .map(|(column, labels)| (column.clone(), scores.slice(labels, &options.bootstrap)))
+        .collect();
+    let intervals = options.bootstrap.intervals(&columns);
+    let named = |at: usize| tally.names[at].clone();
+    let mean_of = |values: &[f64]| values.iter().sum::<f64>() / scored as f64;
+    let metrics = intervals
+        .into_iter()
+        .enumerate()
+        .map(|(at, interval)| {
+            let report = MetricReport {
+                value: mean_of(columns[at]),
+                interval,
+                chance: mean_of(&tally.chance[at]),
+                pessimistic: tally.pessimistic[at] / scored as f64,
+                optimistic: tally.optimistic[at] / scored as f64,
+            };
+            (named(at), report)
+        })
+        .collect();
+    let mean_per_class = classes.values().next().map(|classes| {
+        columns.iter().enumerate().map(|(at, c)| (named(at), mean_per_class(c, classes))).collect()
+    });
+
+    let first_ranks: Vec<usize> = tally.first_rank.iter().flatten().copied().collect();
     let first_rank = (!first_ranks.is_empty()).then(|| RankReport {
         mean: mean(&first_ranks),
         median: median(&first_ranks),
-        chance_mean: chance_ranks / first_ranks.len() as f64,
+        chance_mean: tally.chance_ranks / first_ranks.len() as f64,
     });
-    let names = || metrics.iter().map(Metric::to_string);
-    per_query.values = names().zip(columns).collect();
     Ok(TaskReport {
         description: options.description.clone(),
-        candidates: options.candidates.clone(),
-        digests: Digests::default(),
-        curves: BTreeMap::new(),
-        rank_histogram: Vec::new(),
-        scores: None,
-        slices: BTreeMap::new(),
-        mean_per_class: None,
-        examples: Examples::default(),
         pool: ranking.item_ids.len(),
+        candidates: options.candidates.clone(),
         self_match: ranking.self_match,
+        digests: Digests::of(ranking),
         queries: QueryCounts {
             given,
             scored,
             without_relevant: scored - first_ranks.len(),
             unjudged: given - scored,
         },
-        relevance: RelevanceCounts::new(&per_query.relevant),
-        ties,
+        relevance: RelevanceCounts::new(&tally.relevant),
+        ties: tally.ties,
         run_depth: ranking.depth,
         ks,
-        metrics: names().zip(sums.iter().map(|sum| sum.over(scored))).collect(),
+        metrics,
         first_rank,
-        per_query,
+        curves: tally.curves(),
+        rank_histogram: tally.rank_histogram(),
+        scores: None,
+        slices,
+        mean_per_class,
+        examples: examples(ranking, &tally, options.examples),
+        per_query: PerQuery {
+            ids: tally.rows.iter().map(|row| ranking.query_ids[*row].clone()).collect(),
+            relevant: tally.relevant,
+            first_rank: tally.first_rank,
+            values: tally.names.into_iter().zip(tally.values).collect(),
+            labels,
+        },
     })
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Resolve {
-    Best,
-    Worst,
-}
-
-/// Ranks and grades of the relevant items when every group of equal scores puts its relevant items
-/// first, highest grade first, or last, lowest grade first.
-fn untied(places: &[Place], resolve: Resolve) -> Vec<(usize, u32)> {
-    let mut ranks = Vec::with_capacity(places.len());
-    for group in places.chunk_by(|a, b| a.optimistic == b.optimistic) {
-        let mut grades: Vec<u32> = group.iter().map(|place| place.grade).collect();
-        grades.sort_unstable();
-        let first = match resolve {
-            Resolve::Best => {
-                grades.reverse();
-                group[0].optimistic
-            }
-            Resolve::Worst => group[0].pessimistic + 1 - group.len(),
-        };
-        ranks.extend((first..).zip(grades));
-    }
-    ranks
-}
-
-impl MetricReport {
-    fn over(self, count: usize) -> Self {
-        let count = count as f64;
-        Self {
-            value: self.value / count,
-            interval: None,
-            chance: self.chance / count,
-            pessimistic: self.pessimistic / count,
-            optimistic: self.optimistic / count,
+/// The labels of the scored queries, by column.
+fn scored_labels(
+    slices: &[Labels],
+    rows: &[usize],
+    queries: usize,
+) -> Result<BTreeMap<String, Vec<Option<String>>>, EvalError> {
+    let mut columns = BTreeMap::new();
+    for Labels { column, values } in slices {
+        let column = column.clone();
+        if values.len() != queries {
+            return Err(EvalError::LabelCount { column, found: values.len(), queries });
+        }
+        let labels: Vec<Option<String>> = rows.iter().map(|row| values[*row].clone()).collect();
+        if labels.iter().all(Option::is_none) {
+            return Err(EvalError::EmptySlices { column, queries: rows.len() });
+        }
+        if columns.insert(column.clone(), labels).is_some() {
+            return Err(EvalError::DuplicateSlices { column });
         }
     }
+    Ok(columns)
 }
 
 impl RelevanceCounts {
@@ -171,11 +176,11 @@ impl RelevanceCounts {
     }
 }
 
-fn mean(numbers: &[usize]) -> f64 {
+pub(crate) fn mean(numbers: &[usize]) -> f64 {
     numbers.iter().map(|number| *number as f64).sum::<f64>() / numbers.len() as f64
 }
 
-fn median(numbers: &[usize]) -> f64 {
+pub(crate) fn median(numbers: &[usize]) -> f64 {
     let mut sorted = numbers.to_vec();
     sorted.sort_unstable();
     let (low, high) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
@@ -186,7 +191,7 @@ fn median(numbers: &[usize]) -> f64 {
 mod tests {
     use super::*;
     use crate::testing::{Random, embeddings, random_rows};
-    use crate::{Embeddings, Qrels, SearchOptions, search};
+    use crate::{Embeddings, Qrels, SearchOptions, TieCounts, search};
 
     fn one_to_one(queries: &Embeddings, items: &Embeddings) -> Qrels {
         let pairs = queries.ids().iter().zip(items.ids());
@@ -232,11 +237,17 @@ mod tests {
         let hits = found.metrics["hits@5"];
         // By index, the first five queries find their item and the others do not.
         assert_eq!((hits.value, hits.pessimistic, hits.optimistic), (0.1, 0.0, 1.0));
-        assert!((hits.chance - 0.1).abs() < 1e-12);
-        let mrr = found.metrics["mrr"];
-        assert_eq!(mrr.optimistic, 1.0);
-        assert!((mrr.pessimistic - 1.0 / 50.0).abs() < 1e-12);
-        assert!((mrr.value - mrr.chance).abs() < 1e-12);
+        for (metric, found) in found.metrics_in_order() {
+            // The relevant item last of 50, or first.
+            let (worst, best) = match (metric.measure, metric.k) {
+                (crate::Measure::Mrr | crate::Measure::Map, None) => (1.0 / 50.0, 1.0),
+                (crate::Measure::Precision, Some(k)) => (0.0, 1.0 / k as f64),
+                _ => (0.0, 1.0),
+            };
+            assert!((found.pessimistic - worst).abs() < 1e-12, "{metric}: {found:?}");
+            assert!((found.optimistic - best).abs() < 1e-12, "{metric}: {found:?}");
+            assert!((found.value - found.chance).abs() < 1e-12, "{metric}: {found:?}");
+        }
         assert_eq!(found.ties, TieCounts { relevant_items: 50, queries: 50 });
     }
 
@@ -251,11 +262,188 @@ mod tests {
                 _ => 1.0,
             };
             assert!((found.value - perfect).abs() < 1e-12, "{metric}: {found:?}");
+            // All queries agree: resampling says nothing.
+            assert_eq!(found.interval, None);
         }
         let others = random_rows(&mut random, 400, 16);
-        for (metric, found) in report(&rows, &others, &[1, 5, 10]).metrics_in_order() {
+        let shuffled = report(&rows, &others, &[1, 5, 10]);
+        for (metric, found) in shuffled.metrics_in_order() {
             assert!((found.value - found.chance).abs() < 0.02, "{metric}: {found:?}");
         }
+        for bin in &shuffled.rank_histogram {
+            let spread = 4.0 * bin.chance.sqrt().max(1.0);
+            assert!((bin.queries as f64 - bin.chance).abs() < spread, "{bin:?}");
+        }
+        let chance: f64 = shuffled.rank_histogram.iter().map(|bin| bin.chance).sum();
+        assert!((chance - 400.0).abs() < 1e-6, "{chance}");
+        for (name, curve) in &shuffled.curves {
+            for point in curve {
+                assert!((point.value - point.chance).abs() < 0.05, "{name}: {point:?}");
+            }
+            assert!(name == "precision" || curve[curve.len() - 1].value > 0.1);
+        }
+    }
+
+    /// Some relevant items each, graded, with ties: what the invariances are shown on.
+    fn graded(order: &[usize], rename: impl Fn(usize) -> String) -> TaskReport {
+        let mut random = Random::new(8);
+        let rows = random_rows(&mut random, 30, 5);
+        let items = crate::testing::repeated_rows(&mut random, 40, 25, 5);
+        let queries = Embeddings::normalised(
+            order.iter().map(|row| rename(*row)).collect(),
+            5,
+            order.iter().flat_map(|row| rows[*row].clone()).collect(),
+        );
+        let judged = (0..30).flat_map(|query| {
+            (0..4).map(move |at| (query, (query * 3 + at * 11) % 40, (at % 3) as i32))
+        });
+        let judged = judged.map(|(query, item, grade)| (rename(query), format!("d{item}"), grade));
+        let ranking = search(
+            &queries.expect("valid"),
+            &embeddings("d", &items),
+            &Qrels::new(judged).expect("distinct"),
+            &SearchOptions::new(40),
+        );
+        evaluate(&ranking.expect("valid"), &EvaluateOptions::new(&[1, 5])).expect("valid")
+    }
+
+    #[test]
+    fn neither_order_nor_names_of_queries_matter() {
+        let forward: Vec<usize> = (0..30).collect();
+        let backward: Vec<usize> = (0..30).rev().collect();
+        let plain = graded(&forward, |query| format!("q{query}"));
+        let reversed = graded(&backward, |query| format!("q{query}"));
+        let renamed = graded(&forward, |query| format!("{}", 99 - query));
+        assert!(plain.ties.queries > 0);
+        assert_eq!(plain.digests, reversed.digests);
+        assert_eq!(plain.digests.items, renamed.digests.items);
+        assert_ne!(plain.digests.relevance, renamed.digests.relevance);
+        assert_eq!(plain.metrics, renamed.metrics);
+        for (name, metric) in &plain.metrics {
+            let other = reversed.metrics[name];
+            for (a, b) in [
+                (metric.value, other.value),
+                (metric.chance, other.chance),
+                (metric.pessimistic, other.pessimistic),
+                (metric.optimistic, other.optimistic),
+            ] {
+                assert!((a - b).abs() < 1e-12, "{name}: {a} {b}");
+            }
+            let [low, high] = metric.interval.expect("they differ");
+            assert!(low < metric.value && metric.value < high, "{name}: {metric:?}");
+            assert!(metric.pessimistic <= metric.value && metric.value <= metric.optimistic);
+        }
+        for (name, curve) in &plain.curves {
+            for point in curve.iter().filter(|point| [1, 5].contains(&point.k)) {
+                let metric = plain.metrics[&format!("{name}@{}", point.k)];
+                assert!((point.value - metric.value).abs() < 1e-12, "{name} {point:?}");
+                assert!((point.chance - metric.chance).abs() < 1e-12, "{name} {point:?}");
+            }
+        }
+    }
+
+    fn labels(column: &str, values: &[Option<&str>]) -> Labels {
+        let values = values.iter().map(|value| value.map(str::to_owned)).collect();
+        Labels { column: column.into(), values }
+    }
+
+    /// Four queries with their own item at ranks 1, 2, 1 and 2 of 4.
+    fn four() -> Ranking {
+        let queries: Vec<Vec<f32>> =
+            (0..4).map(|at| (0..4).map(|i| f32::from(u8::from(i == at))).collect()).collect();
+        let items = [
+            vec![0.9, 0.1, 0.0, 0.0],
+            vec![0.3, 0.5, 0.8, 0.1],
+            vec![0.0, 0.2, 0.5, 0.1],
+            vec![0.2, 0.9, 0.0, 0.1],
+        ];
+        let (queries, items) = (embeddings("q", &queries), embeddings("d", &items));
+        let qrels = one_to_one(&queries, &items);
+        search(&queries, &items, &qrels, &SearchOptions::new(4)).expect("valid")
+    }
+
+    #[test]
+    fn slices_classes_and_examples_by_eye() {
+        let options = EvaluateOptions {
+            slices: vec![labels("kind", &[Some("mug"), Some("mug"), Some("bowl"), None])],
+            classes: Some(labels("class", &[Some("a"), Some("a"), Some("a"), Some("b")])),
+            examples: 1,
+            ..EvaluateOptions::new(&[1])
+        };
+        let found = evaluate(&four(), &options).expect("valid");
+        let slices = &found.slices["kind"];
+        let shown: Vec<_> = slices
+            .iter()
+            .map(|slice| {
+                let hits = slice.metrics["hits@1"];
+                (slice.label.as_deref(), slice.queries, hits.value, hits.gap, hits.chance)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (Some("bowl"), 1, 1.0, 1.0 - 1.0 / 3.0, 0.25),
+                (Some("mug"), 2, 0.5, 0.0, 0.25),
+                (None, 1, 0.0, -2.0 / 3.0, 0.25)
+            ]
+        );
+        assert_eq!(slices[1].pool_mean, 4.0);
+        assert!(slices[1].metrics["hits@1"].interval.is_some());
+        assert_eq!(slices[0].metrics["hits@1"].interval, None);
+        // Class a: 2 of 3, class b: 0 of 1.
+        let means = found.mean_per_class.expect("asked for");
+        assert!((means["hits@1"] - 1.0 / 3.0).abs() < 1e-12);
+        assert_eq!(found.per_query.labels["kind"][2].as_deref(), Some("bowl"));
+
+        let worst = &found.examples.worst[0];
+        assert_eq!((&worst.query[..], worst.value, worst.first_rank), ("q3", 0.5, Some(2)));
+        let retrieved: Vec<_> =
+            worst.retrieved.iter().map(|item| (&item.item[..], item.rank, item.relevant)).collect();
+        assert_eq!(retrieved[..2], [("d2", 1, false), ("d3", 2, true)]);
+        assert_eq!((&worst.relevant[0].item[..], worst.relevant[0].rank), ("d3", 2));
+        assert_eq!(found.examples.best[0].query, "q0");
+        let bins: Vec<_> =
+            found.rank_histogram.iter().map(|bin| (bin.from, bin.to, bin.queries)).collect();
+        assert_eq!(bins, [(1, 1, 2), (2, 3, 2), (4, 4, 0)]);
+        let hits: Vec<_> = found.curves["hits"].iter().map(|at| (at.k, at.value)).collect();
+        assert_eq!(hits, [(1, 0.5), (2, 1.0), (3, 1.0), (4, 1.0)]);
+    }
+
+    #[test]
+    fn refuses_labels_that_slice_nothing() {
+        let refused = |slices: Vec<Labels>| {
+            let options = EvaluateOptions { slices, ..EvaluateOptions::new(&[1]) };
+            evaluate(&four(), &options).expect_err("refused").to_string()
+        };
+        assert_eq!(
+            refused(vec![labels("kind", &[None; 4])]),
+            "slice column `kind` is empty: none of the 4 scored queries has a value in it; leave \
+             it out or fill it"
+        );
+        assert_eq!(
+            refused(vec![labels("kind", &[Some("mug")])]),
+            "slice column `kind` has 1 labels for 4 queries: give one per query"
+        );
+        let kind = labels("kind", &[Some("mug"); 4]);
+        assert_eq!(
+            refused(vec![kind.clone(), kind]),
+            "slice column `kind` is given twice: name each column once"
+        );
+        let bootstrap = |resamples, confidence| {
+            let bootstrap = Bootstrap { resamples, confidence, seed: 0 };
+            let options = EvaluateOptions { bootstrap, ..EvaluateOptions::new(&[1]) };
+            evaluate(&four(), &options).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            bootstrap(7, 0.95).expect_err("refused"),
+            "7 resamples are too few for an interval: choose at least 100, or 0 for no intervals"
+        );
+        assert_eq!(
+            bootstrap(100, 1.0).expect_err("refused"),
+            "confidence 1 is not possible: choose a number between 0 and 1, such as 0.95"
+        );
+        let without = bootstrap(0, 0.95).expect("valid");
+        assert!(without.metrics.values().all(|metric| metric.interval.is_none()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One module per command; each turns its arguments into one call of the library.
 
 mod bench;
+mod compare;
 mod config;
 mod doctor;
 mod eval;
@@ -27,7 +28,8 @@ pub const EXAMPLES: &str = "Examples:
   vlclip launch --nproc-per-node auto -- train configs/vit-l-14-8gpu.yaml
   vlclip verify configs/quickstart.yaml --processes 2
   vlclip eval --model checkpoints/runs/quickstart/best --items checkpoints/sample-shards/test \\
-              --out checkpoints/runs/quickstart/eval/test";
+              --out checkpoints/runs/quickstart/eval/test
+  vlclip compare before/report.json after/report.json --fail-below hits@5=-0.01";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -42,6 +44,8 @@ pub enum Command {
     Inspect(inspect::Args),
     /// Measure retrieval of a model over held-out products.
     Eval(eval::Args),
+    /// Compare two retrieval reports query by query.
+    Compare(compare::Args),
     /// Find what a phrase names in a picture, and draw it.
     Ground(ground::Args),
     /// Measure a part of training by itself.
@@ -65,6 +69,7 @@ impl Command {
             Self::Verify(args) => verify::run(&args),
             Self::Inspect(args) => inspect::run(&args),
             Self::Eval(args) => eval::run(&args),
+            Self::Compare(args) => compare::run(&args),
             Self::Ground(args) => ground::run(&args),
             Self::Bench(args) => bench::run(&args),
             Self::Config(args) => config::run(&args),
