@@ -154,9 +154,8 @@ fn every_metric_equals_pytrec_eval_and_ranx() {
         );
         let report = report.expect("usable name");
         let dir = tempfile::tempdir().expect("temporary folder");
-        report
-            .write(dir.path(), &BTreeMap::from([("task".into(), ranking)]), &BTreeMap::new())
-            .expect("writes");
+        let rankings = BTreeMap::from([("task".into(), ranking)]);
+        report.write(dir.path(), &rankings, &BTreeMap::new()).expect("writes");
 
         let task = &report.tasks["task"];
         let queries = &task.queries;

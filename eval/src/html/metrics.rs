@@ -45,13 +45,11 @@ pub(super) enum Verdict {
 
 impl Verdict {
     pub(super) fn of(difference: &Difference, confidence: f64) -> Self {
-        // NaN is no evidence.
-        if !(difference.p_adjusted < 1.0 - confidence) {
-            Self::Open
-        } else if difference.difference > 0.0 {
-            Self::Better
-        } else {
-            Self::Worse
+        let is_evident = difference.p_adjusted < 1.0 - confidence;
+        match (is_evident, difference.difference > 0.0) {
+            (false, _) => Self::Open,
+            (true, true) => Self::Better,
+            (true, false) => Self::Worse,
         }
     }
 
@@ -122,6 +120,7 @@ pub(super) fn table(report: &Report, name: &str, task: &TaskReport) -> Markup {
                         th.n scope="col" { "Value" }
                         th.n scope="col" { (percent) " interval" }
                         th.n scope="col" { "Chance" }
+                        @if task.mean_per_class.is_some() { th.n scope="col" { "Per class" } }
                         @if baseline.is_some() {
                             th.n scope="col" { "Baseline" }
                             th.n scope="col" { "Difference" }
@@ -152,6 +151,9 @@ pub(super) fn table(report: &Report, name: &str, task: &TaskReport) -> Markup {
                             td.n.main { (numbers::value(found.value)) }
                             td.n { (or_dash(found.interval.map(numbers::interval))) }
                             td.n.quiet { (numbers::value(found.chance)) }
+                            @if let Some(means) = &task.mean_per_class {
+                                td.n { (or_dash(means.get(&label).map(|mean| numbers::value(*mean)))) }
+                            }
                             @if baseline.is_some() {
                                 (differences(difference, confidence))
                             }
@@ -180,14 +182,9 @@ pub(super) fn table(report: &Report, name: &str, task: &TaskReport) -> Markup {
                 "."
             },
         }
-        @if let Some(means) = &task.mean_per_class {
+        @if task.mean_per_class.is_some() {
             p.note {
-                "Mean over classes: "
-                @for (index, (metric, value)) in means.iter().enumerate() {
-                    @if index > 0 { ", " }
-                    (metric) " " b { (numbers::value(*value)) }
-                }
-                ". Every class counts the same, however many queries it has (hits@1: balanced accuracy)."
+                "Per class: the mean of the classes' means. Every class counts the same, however many queries it has (hits@1: balanced accuracy)."
             }
         }
     }

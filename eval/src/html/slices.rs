@@ -10,6 +10,8 @@ use maud::{Markup, html};
 /// Slices of a column that are shown: the worst, and the best.
 const WORST: usize = 20;
 const BEST: usize = 5;
+/// Characters of a column or label that are shown.
+const MAX_NAME: usize = 80;
 
 pub(super) fn section(report: &Report, name: &str, task: &TaskReport) -> Markup {
     let shown = headline(task);
@@ -56,8 +58,8 @@ fn block(
     let confidence = report.protocol.confidence;
     let columns = 7 + usize::from(compared.is_some());
     html! {
-        h4 { bdi { (column) } span.quiet { " " (numbers::counted(slices.len(), "label", "labels")) } }
-        div.scroll tabindex="0" role="region" aria-label={ (main) " of " (name) " by " (column) } {
+        h4 { bdi { (numbers::cut(column, MAX_NAME)) } span.quiet { " " (numbers::counted(slices.len(), "label", "labels")) } }
+        div.scroll tabindex="0" role="region" aria-label={ (main) " of " (name) " by " (numbers::cut(column, MAX_NAME)) } {
             table.slices {
                 thead {
                     tr {
@@ -101,7 +103,7 @@ fn row(
         tr {
             th.label scope="row" {
                 @match &slice.label {
-                    Some(label) => bdi { (numbers::cut(label, 80)) },
+                    Some(label) => bdi { (numbers::cut(label, MAX_NAME)) },
                     None => em.quiet { "no value" },
                 }
             }

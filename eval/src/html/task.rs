@@ -21,7 +21,7 @@ pub(super) fn section(
         section.task id=(anchor(name)) {
             h2 { (name) }
             @if !task.description.is_empty() { p.about { bdi { (task.description) } } }
-            (facts(task))
+            (facts(report, name, task))
             h3 { "Metrics" }
             (metrics::table(report, name, task))
             h3 { "Curves and distributions" }
@@ -41,7 +41,9 @@ pub(super) fn section(
 }
 
 /// The size and the rules of the task, in a line.
-fn facts(task: &TaskReport) -> Markup {
+fn facts(report: &Report, name: &str, task: &TaskReport) -> Markup {
+    let before =
+        report.baseline.as_ref().and_then(|comparison| comparison.tasks.get(name)?.first_rank);
     let relevance = &task.relevance;
     let per_query = if relevance.min == relevance.max {
         numbers::count(relevance.max)
@@ -67,7 +69,9 @@ fn facts(task: &TaskReport) -> Markup {
             @if let Some(rank) = task.first_rank {
                 div {
                     dt { "first relevant item" }
-                    dd { "mean rank " (numbers::rank(rank.mean)) ", median " (numbers::rank(rank.median)) ", chance " (numbers::rank(rank.chance_mean)) }
+                    dd { "mean rank " (numbers::rank(rank.mean)) ", median " (numbers::rank(rank.median)) ", chance " (numbers::rank(rank.chance_mean))
+                        @if let Some(before) = before { "; baseline " (numbers::rank(before.a_mean)) ", median " (numbers::rank(before.a_median)) }
+                    }
                 }
             }
         }

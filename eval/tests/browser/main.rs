@@ -2,7 +2,6 @@
 //! and can be read in both themes. `VLCLIP_BROWSER_OUT=DIR` leaves pictures of what was seen.
 
 mod chromium;
-mod fill;
 mod shop;
 
 use chromium::{Browser, Tab, View};
@@ -188,8 +187,7 @@ fn hostile_texts_stay_texts() {
         description: hostile[1].clone(),
         ..EvaluateOptions::new(&[1, 5])
     };
-    let mut task = eval::evaluate(&ranking, &options).expect("valid");
-    fill::task(&mut task, &ranking, &options);
+    let task = eval::evaluate(&ranking, &options).expect("valid");
     let subject = Subject {
         model: hostile[0].clone(),
         data: hostile[7].clone(),

@@ -1,8 +1,9 @@
 //! A made-up shop with every part of a report: two models, four tasks, slices, drawn pictures.
 
 use eval::{
-    Bootstrap, Candidates, Card, Embeddings, EvaluateOptions, Gallery, Labels, Qrels, Ranking,
-    Report, SearchOptions, SelfMatch, Side, Subject, evaluate, scores, search, space,
+    Bootstrap, Candidates, Card, CompareOptions, Embeddings, EvaluateOptions, Gallery, Labels,
+    Qrels, Ranking, Report, SearchOptions, SelfMatch, Side, Subject, compare, evaluate, scores,
+    search, space,
 };
 use std::collections::BTreeMap;
 
@@ -132,10 +133,7 @@ fn slices(products: &[Product]) -> Vec<Labels> {
     vec![
         column("product_type", products.iter().map(|p| Some(TYPES[p.kind].into())).collect()),
         column("grounding", products.iter().map(|p| p.grounding.map(Into::into)).collect()),
-        crate::fill::binned(
-            "title words",
-            &products.iter().map(|p| Some(p.words)).collect::<Vec<_>>(),
-        ),
+        Labels::binned("title words", &products.iter().map(|p| Some(p.words)).collect::<Vec<_>>()),
     ]
 }
 
@@ -215,7 +213,6 @@ fn report(
             ..EvaluateOptions::new(if items.len() < 10 { &[1, 3] } else { &[1, 3, 5, 10] })
         };
         let mut task = evaluate(&ranking, &options).expect("valid");
-        crate::fill::task(&mut task, &ranking, &options);
         task.scores = scores(queries, items, &ranking, |_, _| true, 0).expect("of the ranking");
         tasks.insert(name.to_owned(), task);
         rankings.insert(name.to_owned(), ranking);
@@ -243,7 +240,8 @@ pub fn made() -> Made {
         report(&products, &model(&products, 1.75, 5), subject("openai/clip-vit-base-patch32"));
     let tuned = subject("checkpoints/runs/fashion-b32/step-00004000");
     let (mut report, rankings) = report(&products, &model(&products, 1.45, 6), tuned);
-    report.baseline = Some(crate::fill::compare(&before, &report));
+    let options = CompareOptions { changes: 5, ..CompareOptions::default() };
+    report.baseline = Some(compare(&before, &report, &options).expect("same protocol"));
     let mut galleries = BTreeMap::new();
     for (name, shown) in report.shown() {
         let card = |id: &String, text: bool, image: bool| {

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 pub(in crate::html) fn ranks(bins: &[RankBin], without: usize) -> Markup {
     let total = bins.iter().map(|bin| bin.queries).sum::<usize>() + without;
     if total == 0 {
-        return html! { p.absent { "No query was scored: there are no ranks to show." } };
+        return html! { p.absent { "Not computed: where the first relevant item stands." } };
     }
     let part = |queries: f64| queries / total as f64;
     let greatest = bins
