@@ -6,6 +6,7 @@ mod bad_input;
 mod bench;
 mod consumed;
 mod doctor;
+mod embed;
 mod formats;
 mod ground;
 mod inspect;

@@ -11,7 +11,7 @@ mod write;
 pub use atomic::replace_file;
 pub use dtype::Dtype;
 pub use error::CheckpointError;
-pub use manifest::{FileEntry, MANIFEST, Manifest, verify};
+pub use manifest::{FileEntry, MANIFEST, Manifest, measure, verify};
 pub use read::{OwnedTensor, TensorFile, TensorInfo};
 pub use run_folder::{Rejected, RunFolder, step_name};
 pub use write::{TensorView, write_safetensors};

@@ -75,7 +75,10 @@ fn list(folder: &Path, prefix: &str, files: &mut BTreeMap<String, FileEntry>) ->
 }
 
 /// Size and digest of a file, read in pieces.
-fn measure(path: &Path) -> Result<FileEntry> {
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn measure(path: &Path) -> Result<FileEntry> {
     let mut file = File::open(path).at("read", path)?;
     let (mut digest, mut size) = (Sha256::new(), 0);
     let mut piece = vec![0; 1 << 20];

@@ -3,12 +3,15 @@
 mod bench;
 mod config;
 mod doctor;
+mod embed;
 mod eval;
 mod ground;
 mod inspect;
 mod launch;
+mod model;
 mod prepare;
 mod sample;
+mod search;
 mod train;
 mod verify;
 
@@ -27,7 +30,10 @@ pub const EXAMPLES: &str = "Examples:
   vlclip launch --nproc-per-node auto -- train configs/vit-l-14-8gpu.yaml
   vlclip verify configs/quickstart.yaml --processes 2
   vlclip eval --model checkpoints/runs/quickstart/best --items checkpoints/sample-shards/test \\
-              --out checkpoints/runs/quickstart/eval/test";
+              --out checkpoints/runs/quickstart/eval/test
+  vlclip embed --model checkpoints/runs/quickstart/best --items checkpoints/sample-shards/test \\
+               --group product_type --out items.parquet --index items.index
+  vlclip search --model checkpoints/runs/quickstart/best --index items.index \"red leather bag\"";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -42,6 +48,10 @@ pub enum Command {
     Inspect(inspect::Args),
     /// Measure retrieval of a model over held-out products.
     Eval(eval::Args),
+    /// Embed products into a Parquet file, and an index to search.
+    Embed(embed::Args),
+    /// Answer text or picture queries from an index.
+    Search(search::Args),
     /// Find what a phrase names in a picture, and draw it.
     Ground(ground::Args),
     /// Measure a part of training by itself.
@@ -65,6 +75,8 @@ impl Command {
             Self::Verify(args) => verify::run(&args),
             Self::Inspect(args) => inspect::run(&args),
             Self::Eval(args) => eval::run(&args),
+            Self::Embed(args) => embed::run(&args),
+            Self::Search(args) => search::run(&args),
             Self::Ground(args) => ground::run(&args),
             Self::Bench(args) => bench::run(&args),
             Self::Config(args) => config::run(&args),
