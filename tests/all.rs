@@ -7,6 +7,7 @@ mod bench;
 mod compare;
 mod consumed;
 mod doctor;
+mod embed;
 mod evaluation;
 mod formats;
 mod ground;

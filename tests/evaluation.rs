@@ -138,10 +138,8 @@ fn reports_do_not_depend_on_the_number_of_processes() {
     for processes in [2, 3] {
         let run = TinyRun::new();
         let batch = format!("batch={{size: {}}}", 12 * processes);
-        let output = run
-            .launch(processes, &[&settings[..], &["--set", &batch]].concat())
-            .output()
-            .unwrap();
+        let output =
+            run.launch(processes, &[&settings[..], &["--set", &batch]].concat()).output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
         let found = report(&folder(&run));
         assert_eq!(found.tasks, expected.tasks, "{processes} processes");
@@ -176,7 +174,8 @@ fn a_run_without_progress_stops_early_and_stays_stopped() {
 fn a_fine_tune_that_makes_the_model_worse_is_given_up() {
     let first = TinyRun::new();
     first.train_to_the_end(&["--set", "eval=null", "--set", "checkpoint.every={steps: 40}"]);
-    let init = format!("model.init={{pretrained: {}}}", first.folder().join("step-00000040").display());
+    let init =
+        format!("model.init={{pretrained: {}}}", first.folder().join("step-00000040").display());
     let run = TinyRun::new();
     let items = format!("eval.items=['{}/train']", sample().display());
     let settings = [
@@ -258,17 +257,11 @@ fn mistakes_in_tasks_are_named() {
     std::fs::write(at("other.trec"), "nobody 0 vlclip-000001 1\n").unwrap();
     std::fs::write(at("one.tsv"), "id\ttext\na\tred mug\n").unwrap();
     let (other, one) = (at("other.trec").display().to_string(), at("one.tsv"));
-    contains(
-        &message(&["--queries", one.to_str().unwrap(), "--qrels", &other]),
-        &["nobody"],
-    );
+    contains(&message(&["--queries", one.to_str().unwrap(), "--qrels", &other]), &["nobody"]);
     contains(&message(&["--baseline", "/no/report"]), &["/no/report"]);
     let output = evaluate(&model, &at("val"), &["--k", "1"]);
     assert!(output.status.success(), "{}", text(&output));
     let baseline = at("val").display().to_string();
-    contains(
-        &message(&["--baseline", &baseline, "--k", "1,5"]),
-        &["baseline", "cut-offs"],
-    );
+    contains(&message(&["--baseline", &baseline, "--k", "1,5"]), &["baseline", "cut-offs"]);
     assert!(!out.join("report.json").exists(), "nothing is left of a failed evaluation");
 }

@@ -77,7 +77,7 @@ fn list(folder: &Path, prefix: &str, files: &mut BTreeMap<String, FileEntry>) ->
 /// Size and digest of a file, read in pieces.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the file cannot be read.
 pub fn measure(path: &Path) -> Result<FileEntry> {
     let mut file = File::open(path).at("read", path)?;
     let (mut digest, mut size) = (Sha256::new(), 0);

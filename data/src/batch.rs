@@ -68,7 +68,7 @@ impl Batch {
 /// B rows with C captions in all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EvalBatch {
-    /// B x size x size x 3, RGB, not normalised.
+    /// B x size x size x 3, RGB, not normalised; empty where a scan gives no pictures.
     pub pixels: Vec<u8>,
     /// Side of the pictures in pixels.
     pub size: usize,

@@ -14,8 +14,8 @@ use std::sync::Arc;
 /// nested structs written with dots (`item.image`).
 #[derive(Clone, Debug)]
 pub(crate) struct Roles {
-    /// The picture.
-    pub image: String,
+    /// The picture, where pictures are wanted.
+    pub image: Option<String>,
     /// The texts.
     pub captions: Arc<CaptionPlan>,
     /// The product.
@@ -39,12 +39,14 @@ impl Roles {
     pub fn new(columns: &Columns) -> Self {
         let Columns { image, captions, product_id, weight } = columns.clone();
         let captions = Arc::new(CaptionPlan::new(&captions));
-        Self { image, captions, product_id, weight, labels: vec![] }
+        Self { image: Some(image), captions, product_id, weight, labels: vec![] }
     }
 
     /// Checks that every role has a column of a fitting type.
     pub fn check(&self, shard: &Path, schema: &Schema) -> Result<(), DataError> {
-        check(shard, schema, "image", &self.image, IMAGE, is_image)?;
+        if let Some(name) = &self.image {
+            check(shard, schema, "image", name, IMAGE, is_image)?;
+        }
         self.captions.check()?;
         for (name, plain) in self.captions.uses() {
             let (expected, fits): (_, fn(&DataType) -> bool) =
@@ -69,7 +71,8 @@ impl Roles {
         for name in self.names() {
             let keyed = || keyed(schema, name).map(|(path, field, _)| (path, field));
             let Some((mut path, field)) = resolve(schema, name).or_else(keyed) else { continue };
-            if *name == self.image && matches!(field.data_type(), DataType::Struct(_)) {
+            if self.image.as_ref() == Some(name) && matches!(field.data_type(), DataType::Struct(_))
+            {
                 path.push("bytes".into());
                 wanted.push(path.clone());
                 path.pop();
@@ -90,12 +93,13 @@ impl Roles {
         let optional = [("product_id", &self.product_id), ("weight", &self.weight)];
         let optional = optional.into_iter().filter_map(|(role, name)| Some((role, name.as_ref()?)));
         let labels = self.labels.iter().map(|name| ("labels", name));
-        let all = std::iter::once(("image", &self.image)).chain(captions).chain(optional);
-        all.chain(labels).map(|(role, name)| (role, name.as_str())).collect()
+        let image = self.image.iter().map(|name| ("image", name));
+        let all = image.chain(captions).chain(optional).chain(labels);
+        all.map(|(role, name)| (role, name.as_str())).collect()
     }
 
     fn names(&self) -> impl Iterator<Item = &String> {
-        let names = std::iter::once(&self.image).chain(self.captions.columns());
+        let names = self.image.iter().chain(self.captions.columns());
         names.chain(&self.product_id).chain(&self.weight).chain(&self.labels)
     }
 }

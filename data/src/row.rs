@@ -71,7 +71,7 @@ pub(crate) fn rows(batch: &RecordBatch, roles: &Roles, place: &Place) -> Vec<Raw
         let (path, _) = columns::resolve(&schema, name)?;
         Some((cells::at_path(batch, &path)?, path))
     };
-    let image = column(&roles.image);
+    let image = roles.image.as_deref().and_then(column);
     let captions: Vec<_> = roles.captions.columns().iter().map(|name| column(name)).collect();
     let product = roles.product_id.as_deref().and_then(column);
     let weight = roles.weight.as_deref().and_then(column);

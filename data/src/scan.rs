@@ -10,6 +10,7 @@ use crate::row::{RawImage, RawRow};
 use crate::sample::{Unusable, decode_row, unusable_picture, usable_row};
 use crate::shards::{Memo, Shards};
 use crate::source::Access;
+use crate::text::CaptionPlan;
 use crate::{Counts, DataError, Encoded, EvalBatch, Preprocessor, SampleId, Shard, Tokenizer};
 use configs::{Columns, Workers};
 use std::collections::{BTreeSet, HashSet};
@@ -25,7 +26,7 @@ pub enum Captions {
     /// Every text that training may draw, each once, in the order of the alternatives and the
     /// lists; of a template, every combination of its columns' texts.
     All,
-    /// None: pictures only. Rows without a caption are then usable.
+    /// None: pictures only. Rows, and shards, without captions are then usable.
     None,
 }
 
@@ -40,11 +41,14 @@ pub struct ScanOptions {
     pub prefetch: usize,
     /// Which captions to give.
     pub captions: Captions,
+    /// Whether to give pictures. Without, they are not read; rows, and shards, without pictures are
+    /// then usable.
+    pub pictures: bool,
     /// This process's part: of every `world` batches in a row, the one at `rank`. The others are
     /// neither decoded nor given.
     pub shard: Shard,
-    /// Give only the first row of each product that has a picture (and, unless
-    /// [`Captions::None`], a caption); later rows of the product are not decoded.
+    /// Give only the first row of each product that has a picture (where pictures are given) and,
+    /// unless [`Captions::None`], a caption; later rows of the product are not decoded.
     pub distinct_products: bool,
     /// Only these rows, counted over all shards; the others are not even read. Empty: all.
     pub rows: BTreeSet<u64>,
@@ -64,6 +68,7 @@ impl Default for ScanOptions {
             workers: Workers::Auto,
             prefetch: 4,
             captions: Captions::First,
+            pictures: true,
             shard: Shard::WHOLE,
             distinct_products: false,
             rows: BTreeSet::new(),
@@ -121,15 +126,21 @@ impl Scan {
         }
         let cap = options.max_bad_fraction;
         let (access, memo) = (Access::default(), Memo::default());
-        let roles = Roles { labels: options.labels.clone(), ..Roles::new(columns) };
+        let mut roles = Roles { labels: options.labels.clone(), ..Roles::new(columns) };
+        if !options.pictures {
+            roles.image = None;
+        }
+        if options.captions == Captions::None {
+            roles.captions = Arc::new(CaptionPlan::none());
+        }
         let shards = Arc::new(Shards::open(paths, roles, access, &memo, cap)?);
         let num_rows = shards.num_rows;
         let mut ledger =
             Ledger::new(options.max_bad_fraction, num_rows / options.shard.world as u64)?;
         ledger.note(shards.left_out.iter().map(|error| format!("left out: {error}")));
         let (size, pad_id, picture) = (picture.size, tokenizer.pad_id(), picture.clone());
-        let (captions, num_labels) = (options.captions, options.labels.len());
-        let how = options.clone();
+        let num_labels = options.labels.len();
+        let (how, of_rows) = (options.clone(), options.clone());
         let pipeline = Pipeline::start(
             Plan {
                 workers: options.workers,
@@ -140,7 +151,7 @@ impl Scan {
             move |row: RawRow| {
                 let number = row.number;
                 let id = row.id.clone();
-                Ok(evaluate(row, &tokenizer, &picture, captions)
+                Ok(evaluate(row, &tokenizer, &picture, &of_rows)
                     .map_err(|(cause, detail)| BadRow { cause, detail, id, row: number }))
             },
             move |rows| gather(rows, size, pad_id, num_labels),
@@ -217,8 +228,7 @@ fn read(
     options: &ScanOptions,
     out: &mut Emitter<RawRow>,
 ) -> Result<(), DataError> {
-    let ScanOptions { batch, captions, distinct_products: distinct, shard, rows: ref only, .. } =
-        *options;
+    let ScanOptions { batch, distinct_products: distinct, shard, rows: ref only, .. } = *options;
     let mut number = 0;
     let mut send = |rows: Vec<RawRow>| {
         let ours = number % shard.world == shard.rank;
@@ -246,7 +256,7 @@ fn read(
                 segment = Segment { group, first: next - start, rows: 1 };
             }
             reader.read(segment, |row| {
-                if !distinct || is_new(&row, captions, &mut seen) {
+                if !distinct || is_new(&row, options, &mut seen) {
                     rows.push(row);
                 }
             })?;
@@ -267,13 +277,14 @@ fn read(
 
 /// Whether this is the first row of its product that could be used. A row without a product id is
 /// its own product; an unusable row goes on, to be counted, but does not stand for its product.
-fn is_new(row: &RawRow, captions: Captions, seen: &mut HashSet<Arc<str>>) -> bool {
+fn is_new(row: &RawRow, options: &ScanOptions, seen: &mut HashSet<Arc<str>>) -> bool {
     let Some(product) = &row.id.product else { return true };
     if seen.contains(product) {
         return false;
     }
-    let captioned = captions == Captions::None || row.captions.any();
-    if captioned && row.image != RawImage::None {
+    let captioned = options.captions == Captions::None || row.captions.any();
+    let pictured = !options.pictures || row.image != RawImage::None;
+    if captioned && pictured {
         seen.insert(product.clone());
     }
     true
@@ -283,20 +294,23 @@ fn evaluate(
     row: RawRow,
     tokenizer: &Tokenizer,
     picture: &Preprocessor,
-    which: Captions,
+    options: &ScanOptions,
 ) -> Result<Item, Unusable> {
     usable_row(&row)?;
-    let captions = match which {
+    let captions = match options.captions {
         Captions::None => vec![],
         Captions::First => row.captions.first().into_iter().collect(),
         Captions::All => row.captions.all(),
     };
-    if captions.is_empty() && which != Captions::None {
+    if captions.is_empty() && options.captions != Captions::None {
         return Err((Cause::NoCaption, row.captions.missing()));
     }
     let texts = captions.iter().map(|text| tokenizer.encode(text)).collect::<Result<_, _>>();
     let texts = texts.map_err(|error| (Cause::NoCaption, error.to_string()))?;
-    let pixels = picture.evaluate(&decode_row(&row)?).map_err(unusable_picture)?;
+    let pixels = match options.pictures {
+        true => picture.evaluate(&decode_row(&row)?).map_err(unusable_picture)?,
+        false => vec![],
+    };
     Ok(Item { pixels, texts, captions, labels: row.labels, id: row.id, number: row.number })
 }
 

@@ -1,4 +1,4 @@
-//! Label columns that a scan gives with its rows.
+//! What a scan gives with its rows, and what it leaves out: label columns, pictures, captions.
 
 use crate::support::{png, tokenizer};
 use arrow_array::builder::{MapBuilder, MapFieldNames, StringBuilder};
@@ -9,7 +9,7 @@ use arrow_array::{
 };
 use arrow_schema::Field;
 use configs::Columns;
-use data::{DataError, EvalBatch, Preprocessor, Scan, ScanOptions, Shard};
+use data::{Captions, DataError, EvalBatch, Preprocessor, Scan, ScanOptions, Shard};
 use parquet::arrow::ArrowWriter;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -160,4 +160,45 @@ fn a_label_that_is_not_there_is_named() {
         "column `image` for `labels`: expected string, integer or boolean, or KEY of a map column as COLUMN.KEY, \
          found binary"
     ));
+}
+
+#[test]
+fn pictures_and_captions_are_needed_only_where_they_are_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let half = |name: &str, column: ArrayRef| {
+        let ids: ArrayRef = Arc::new(Int32Array::from_iter_values(0..8));
+        let batch = RecordBatch::try_from_iter([("product_id", ids), (name, column)]).unwrap();
+        let path = dir.path().join(format!("{name}.parquet"));
+        let mut writer =
+            ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let images: BinaryArray = (0..8).map(|row| (row != 2).then(|| png(row))).collect();
+    let captions: StringArray =
+        (0..8).map(|row| (row != 5).then(|| format!("red {row}"))).collect();
+    let images = half("image", Arc::new(images));
+    let captions = half("captions", Arc::new(captions));
+    let scan = |path: &String, captions, pictures| {
+        let options =
+            ScanOptions { captions, pictures, max_bad_fraction: 0.2, ..ScanOptions::default() };
+        let (columns, picture) = (Columns::default(), Preprocessor::clip(8));
+        let paths = std::slice::from_ref(path);
+        let mut scan = Scan::open(paths, &columns, tokenizer(), &picture, &options)?;
+        scan.next().transpose().map(Option::unwrap)
+    };
+    let of = |batch: &EvalBatch| batch.samples.iter().map(|s| s.row).collect::<Vec<_>>();
+    let batch = scan(&images, Captions::None, true).unwrap();
+    assert_eq!((of(&batch), batch.pixels.len()), (vec![0, 1, 3, 4, 5, 6, 7], 7 * 192));
+    assert!(batch.captions.iter().all(Vec::is_empty) && batch.token_ids.is_empty());
+    let batch = scan(&captions, Captions::First, false).unwrap();
+    assert_eq!((of(&batch), batch.pixels.len()), (vec![0, 1, 2, 3, 4, 6, 7], 0));
+    assert_eq!(batch.captions[6], ["red 7"]);
+    let missing =
+        |path, captions, pictures| scan(path, captions, pictures).unwrap_err().to_string();
+    assert!(
+        missing(&images, Captions::First, true).contains("no column `captions` for `captions`")
+    );
+    assert!(missing(&captions, Captions::First, true).contains("no column `image` for `image`"));
 }

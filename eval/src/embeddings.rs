@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How far a row's norm may be from 1: a row normalised in bf16 is within 0.004.
-const NORM_TOLERANCE: f64 = 0.01;
+pub(crate) const NORM_TOLERANCE: f64 = 0.01;
 
 /// Rows x width f32 values, row-major: finite, of unit norm, with distinct non-empty ids.
 #[derive(Clone, Debug)]
@@ -156,7 +156,7 @@ fn check_norms(
     Ok(())
 }
 
-fn norm(row: &[f32]) -> f64 {
+pub(crate) fn norm(row: &[f32]) -> f64 {
     row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt()
 }
 

@@ -17,9 +17,11 @@ mod scores;
 mod search;
 mod slices;
 mod space;
+mod store;
 mod task;
 #[cfg(test)]
 mod testing;
+mod unfinished;
 
 pub use bootstrap::Bootstrap;
 pub use compare::{
@@ -41,7 +43,12 @@ pub use search::{
 };
 pub use slices::{Labels, SliceMetric, SliceReport};
 pub use space::{PairCount, Side, Space, space};
+pub use store::{
+    ModelFiles, ORIGIN_KEY, ORIGIN_VERSION, Origin, StoreError, StoreReader, StoreWriter,
+    StoredDtype, StoredRows,
+};
 pub use task::{
     Candidates, CurvePoint, Digests, EvaluateOptions, Example, ExampleItem, Examples, MetricReport,
     PerQuery, QueryCounts, RankBin, RankReport, RelevanceCounts, TaskReport, TieCounts, evaluate,
 };
+pub use unfinished::Unfinished;

@@ -4,6 +4,7 @@ pub mod device;
 pub mod dist;
 pub mod doctor;
 mod due;
+pub mod embed;
 mod evaluate;
 mod gpu_scores;
 mod grounding_dino;

@@ -183,7 +183,7 @@ fn picture_leaf(
     metadata: &ArrowReaderMetadata,
     projection: &ProjectionMask,
 ) -> Option<usize> {
-    let (path, _) = resolve(metadata.schema(), &rows.shards.roles.image)?;
+    let (path, _) = resolve(metadata.schema(), rows.shards.roles.image.as_deref()?)?;
     let mut leaves = metadata.parquet_schema().columns().iter().enumerate();
     let found = leaves.find(|(leaf, column)| {
         projection.leaf_included(*leaf) && column.path().parts().starts_with(&path)

@@ -179,7 +179,7 @@ impl Rows {
         }
         let schema = opened.metadata.schema();
         let path = |name: &str| resolve(schema, name).map(|(path, _)| path);
-        let picture = path(&self.shards.roles.image).unwrap_or_default();
+        let picture = self.shards.roles.image.as_deref().and_then(path).unwrap_or_default();
         let slice = self.slice.as_deref().and_then(path);
         let parquet = opened.metadata.parquet_schema();
         let leaves = parquet.columns().iter().enumerate().filter(|(leaf, column)| {

@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub(crate) struct CaptionPlan {
     columns: Vec<String>,
     alternatives: Vec<Alternative>,
+    /// No captions are wanted.
+    none: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -40,9 +42,14 @@ fn position<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
 }
 
 impl CaptionPlan {
+    /// The plan of those who want no captions.
+    pub fn none() -> Self {
+        Self { columns: vec![], alternatives: vec![], none: true }
+    }
+
     /// The plan that `choice` states.
     pub fn new(choice: &CaptionChoice) -> Self {
-        let mut plan = Self { columns: vec![], alternatives: vec![] };
+        let mut plan = Self { columns: vec![], alternatives: vec![], none: false };
         for configs::Alternative { source, weight } in &choice.0 {
             let mut columns = Vec::new();
             let mut column = |name: &str| {
@@ -83,6 +90,9 @@ impl CaptionPlan {
             let field = "data.columns.captions";
             Err(DataError::Config { field, expected: expected.into(), found })
         };
+        if self.none {
+            return Ok(());
+        }
         if self.alternatives.is_empty() {
             return refuse("at least one column or template", "none".into());
         }

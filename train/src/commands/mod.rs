@@ -4,12 +4,15 @@ mod bench;
 mod compare;
 mod config;
 mod doctor;
+mod embed;
 mod eval;
 mod ground;
 mod inspect;
 mod launch;
+mod model;
 mod prepare;
 mod sample;
+mod search;
 mod train;
 mod verify;
 
@@ -29,7 +32,11 @@ pub const EXAMPLES: &str = "Examples:
   vlclip verify configs/quickstart.yaml --processes 2
   vlclip eval --model checkpoints/runs/quickstart/best --items checkpoints/sample-shards/test \\
               --out checkpoints/runs/quickstart/eval/test
-  vlclip compare before/report.json after/report.json --fail-below hits@5=-0.01";
+  vlclip compare before/report.json after/report.json --fail-below hits@5=-0.01
+
+  vlclip embed --model checkpoints/runs/quickstart/best --items checkpoints/sample-shards/test \\
+               --group product_type --out items.parquet --index items.index
+  vlclip search --model checkpoints/runs/quickstart/best --index items.index \"red leather bag\"";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -46,6 +53,10 @@ pub enum Command {
     Eval(eval::Args),
     /// Compare two retrieval reports query by query.
     Compare(compare::Args),
+    /// Embed products into a Parquet file, and an index to search.
+    Embed(embed::Args),
+    /// Answer text or picture queries from an index.
+    Search(search::Args),
     /// Find what a phrase names in a picture, and draw it.
     Ground(ground::Args),
     /// Measure a part of training by itself.
@@ -70,6 +81,8 @@ impl Command {
             Self::Inspect(args) => inspect::run(&args),
             Self::Eval(args) => eval::run(&args),
             Self::Compare(args) => compare::run(&args),
+            Self::Embed(args) => embed::run(&args),
+            Self::Search(args) => search::run(&args),
             Self::Ground(args) => ground::run(&args),
             Self::Bench(args) => bench::run(&args),
             Self::Config(args) => config::run(&args),

@@ -1,0 +1,277 @@
+//! Embeds products batch by batch: what `vlclip embed` writes and `vlclip search` asks with. Holds
+//! one batch at a time.
+
+use crate::model::Clip;
+use crate::model_dir::ModelDir;
+use crate::step::{pixels, token_ids, with_precision};
+use anyhow::{Context, Result, bail, ensure};
+use configs::{Columns, Precision, Workers};
+use data::{Captions, EvalBatch, Picture, Scan, ScanOptions};
+use std::fmt;
+use std::str::FromStr;
+use tch::{Kind, Tensor};
+
+/// Which of a product's embeddings is taken: the weights of its picture's and its caption's, at least
+/// one of them above 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Side {
+    /// Weight of the picture.
+    pub image: f64,
+    /// Weight of the caption.
+    pub text: f64,
+}
+
+impl Side {
+    /// Pictures alone.
+    pub const IMAGE: Self = Self { image: 1.0, text: 0.0 };
+    /// Captions alone.
+    pub const TEXT: Self = Self { image: 0.0, text: 1.0 };
+}
+
+impl FromStr for Side {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "image" => return Ok(Self::IMAGE),
+            "text" => return Ok(Self::TEXT),
+            _ => {}
+        }
+        let expected = || {
+            format!(
+                "expected `image`, `text`, or weights such as `image=0.7,text=0.3`, found `{text}`"
+            )
+        };
+        let (mut image, mut caption) = (None, None);
+        for part in text.split(',') {
+            let (name, weight) = part.split_once('=').ok_or_else(expected)?;
+            let weight: f64 = weight.trim().parse().map_err(|_| expected())?;
+            let place = match name.trim() {
+                "image" => &mut image,
+                "text" => &mut caption,
+                _ => return Err(expected()),
+            };
+            if place.replace(weight).is_some() || !weight.is_finite() || weight < 0.0 {
+                return Err(format!("{}; each weight once and at least 0", expected()));
+            }
+        }
+        let side = Self { image: image.unwrap_or(0.0), text: caption.unwrap_or(0.0) };
+        match side.image + side.text > 0.0 {
+            true => Ok(side),
+            false => Err(format!("{}; one weight above 0", expected())),
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.image > 0.0, self.text > 0.0) {
+            (true, false) => f.write_str("image"),
+            (false, true) => f.write_str("text"),
+            _ => write!(f, "image={},text={}", self.image, self.text),
+        }
+    }
+}
+
+/// What to embed: the first usable row of each product.
+#[derive(Clone, Debug)]
+pub struct EmbedSet {
+    /// Parquet files, folders or globs.
+    pub items: Vec<String>,
+    /// Column names by role.
+    pub columns: Columns,
+    /// Picture, caption, or both.
+    pub side: Side,
+    /// A column of strings, integers or booleans to give with each row.
+    pub group: Option<String>,
+    /// Of every so many products one is embedded: a sample, evenly spread.
+    pub every: u64,
+    /// Products embedded at once.
+    pub batch: usize,
+    /// Arithmetic of the towers.
+    pub precision: Precision,
+    /// Threads that decode and tokenise.
+    pub workers: Workers,
+    /// The share of rows that may be unusable, in [0, 1].
+    pub max_bad_fraction: f64,
+}
+
+/// Embedded products, in the order of the set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmbeddedBatch {
+    /// Product ids; where there is none, the row's shard and number.
+    pub ids: Vec<String>,
+    /// The group of each, all `None` where no column was asked for.
+    pub groups: Vec<Option<String>>,
+    /// [products, D], each row of unit norm.
+    pub vectors: Vec<f32>,
+}
+
+/// Embeds the products of `set` and hands them on batch by batch. Returns a few lines per cause on
+/// rows that could not be used.
+///
+/// # Errors
+/// When the shards cannot be read or hold no usable row, and what `each` returns.
+pub fn embed(
+    model: &Clip,
+    model_dir: &ModelDir,
+    set: &EmbedSet,
+    mut each: impl FnMut(EmbeddedBatch) -> Result<()>,
+) -> Result<Vec<String>> {
+    let options = ScanOptions {
+        batch: set.batch,
+        captions: if set.side.text > 0.0 { Captions::First } else { Captions::None },
+        pictures: set.side.image > 0.0,
+        distinct_products: true,
+        labels: set.group.iter().cloned().collect(),
+        workers: set.workers,
+        max_bad_fraction: set.max_bad_fraction,
+        ..ScanOptions::default()
+    };
+    let tokenizer = model_dir.tokenizer.clone();
+    let mut scan = Scan::open(&set.items, &set.columns, tokenizer, &model_dir.picture, &options)?;
+    let mut num_seen = 0;
+    for batch in scan.by_ref() {
+        let batch = batch?;
+        let rows: Vec<usize> = (num_seen..)
+            .take(batch.len())
+            .enumerate()
+            .filter(|(_, number)| number % set.every.max(1) == 0)
+            .map(|(row, _)| row)
+            .collect();
+        num_seen += batch.len() as u64;
+        if rows.is_empty() {
+            continue;
+        }
+        let vectors = encode(model, set, &batch, &rows)?;
+        let group = |row: usize| batch.labels.first().and_then(|labels| labels[row].clone());
+        each(EmbeddedBatch {
+            ids: rows.iter().map(|&row| batch.products[row].clone()).collect(),
+            groups: rows.iter().map(|&row| group(row)).collect(),
+            vectors,
+        })?;
+    }
+    let warnings = scan.drain_warnings();
+    ensure!(
+        num_seen > 0,
+        "no usable row in `{}`: {}",
+        set.items.join("`, `"),
+        warnings.first().map_or("the shards have no rows", String::as_str)
+    );
+    Ok(warnings)
+}
+
+/// The embeddings of some rows of a batch, [rows, D], in f32.
+fn encode(model: &Clip, set: &EmbedSet, batch: &EvalBatch, rows: &[usize]) -> Result<Vec<f32>> {
+    let device = model.device();
+    let Side { image, text } = set.side;
+    // One caption of each row, so that captions are numbered as rows are.
+    let ours = |x: Tensor| match rows.len() == batch.len() {
+        true => x,
+        false => {
+            let rows: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+            x.index_select(0, &Tensor::from_slice(&rows).to_device(device))
+        }
+    };
+    let images_bhwc =
+        (image > 0.0).then(|| ours(pixels(&batch.pixels, batch.len(), batch.size, device)));
+    let ids_bt = (text > 0.0).then(|| ours(token_ids(&batch.token_ids, batch.length, device)));
+    let unit_bd = tch::no_grad(|| {
+        with_precision(set.precision, device, || {
+            let image_bd = images_bhwc.map(|x| model.encode_image(&x, None).to_kind(Kind::Float));
+            let text_bd = ids_bt.map(|x| model.encode_text(&x).to_kind(Kind::Float));
+            match (image_bd, text_bd) {
+                (Some(image_bd), Some(text_bd)) => {
+                    let sum_bd = image_bd * image + text_bd * text;
+                    let norm_b1 = sum_bd.square().sum_dim_intlist([-1i64].as_slice(), true, None);
+                    Some(sum_bd / norm_b1.sqrt())
+                }
+                (Some(one), None) | (None, Some(one)) => Some(one),
+                (None, None) => None,
+            }
+        })
+    })?;
+    let unit_bd = unit_bd.context("neither pictures nor captions have a weight")?;
+    Ok(Vec::try_from(unit_bd.flatten(0, -1))?)
+}
+
+/// Embeds texts as captions are, [texts, D], in f32, `batch` at once.
+///
+/// # Errors
+/// Names a text that says nothing or that the tokenizer cannot express.
+pub fn embed_texts(
+    model: &Clip,
+    model_dir: &ModelDir,
+    texts: &[String],
+    batch: usize,
+    precision: Precision,
+) -> Result<Vec<f32>> {
+    let mut vectors = Vec::new();
+    for (start, texts) in (0..).step_by(batch.max(1)).zip(texts.chunks(batch.max(1))) {
+        let mut rows = Vec::with_capacity(texts.len());
+        for (index, text) in texts.iter().enumerate() {
+            if text.trim().is_empty() {
+                bail!(
+                    "query {} is empty: expected a text such as \"red leather bag\"",
+                    start + index + 1
+                );
+            }
+            rows.push(model_dir.tokenizer.encode(text)?.ids);
+        }
+        let length = rows.iter().map(Vec::len).max().unwrap_or(0);
+        rows.iter_mut().for_each(|ids| ids.resize(length, model_dir.tokenizer.pad_id()));
+        let ids_bt = token_ids(&rows.concat(), length, model.device());
+        let text_bd = tch::no_grad(|| {
+            with_precision(precision, model.device(), || model.encode_text(&ids_bt))
+        })?;
+        vectors.extend(Vec::<f32>::try_from(text_bd.to_kind(Kind::Float).flatten(0, -1))?);
+    }
+    Ok(vectors)
+}
+
+/// Embeds a picture as evaluation sees it, D values in f32.
+///
+/// # Errors
+/// When the preprocessor or libtorch refuses it.
+pub fn embed_picture(
+    model: &Clip,
+    model_dir: &ModelDir,
+    picture: &Picture,
+    precision: Precision,
+) -> Result<Vec<f32>> {
+    let bytes = model_dir.picture.evaluate(picture)?;
+    let image_bhwc = pixels(&bytes, 1, model_dir.picture.size, model.device());
+    let image_bd = tch::no_grad(|| {
+        with_precision(precision, model.device(), || model.encode_image(&image_bhwc, None))
+    })?;
+    Ok(Vec::try_from(image_bd.to_kind(Kind::Float).flatten(0, -1))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sides_are_read_as_they_are_shown() {
+        for text in ["image", "text", "image=0.7,text=0.3"] {
+            assert_eq!(text.parse::<Side>().unwrap().to_string(), text);
+        }
+        assert_eq!("text=1, image=0".parse::<Side>().unwrap().to_string(), "text");
+        assert_eq!("text=2,image=0.5".parse(), Ok(Side { image: 0.5, text: 2.0 }));
+        for (bad, why) in [
+            ("picture", "found `picture`"),
+            ("image=x", "found `image=x`"),
+            ("image=1,image=2", "each weight once and at least 0"),
+            ("image=-1,text=2", "each weight once and at least 0"),
+            ("image=inf", "each weight once and at least 0"),
+            ("image=0,text=0", "one weight above 0"),
+            ("", "found ``"),
+        ] {
+            let error = bad.parse::<Side>().unwrap_err();
+            assert!(
+                error.starts_with("expected `image`, `text`, or weights") && error.ends_with(why),
+                "{error}"
+            );
+        }
+    }
+}
