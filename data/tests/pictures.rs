@@ -102,7 +102,7 @@ fn check_decoding(dir: &Path, cases: &[Value]) {
         for area in boxes(size) {
             let bytes = read(dir, case, "file");
             let cut = PictureFile::open(&bytes).and_then(|file| file.cut(area, None));
-            if cut != Ok(picture.crop(area.0, area.1, area.2, area.3)) {
+            if cut != picture.shrunk(area, usize::MAX) {
                 wrong.push(format!("{file}: {area:?}"));
             }
         }
