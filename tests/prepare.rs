@@ -4,7 +4,6 @@ mod agent;
 #[path = "../data/prepare/tests/refine/server.rs"]
 #[allow(dead_code, reason = "some of it is for the agent's own tests")]
 mod chat;
-#[path = "../data/tests/s3/server.rs"]
 #[allow(dead_code, reason = "some of it is for the loader's tests")]
 mod s3;
 mod store;

@@ -1,6 +1,6 @@
 //! `vlclip prepare` into an object store: an S3-protocol server on loopback.
 
-use super::s3::Server;
+use super::s3::{Fault, Proxy, Server};
 use super::{arguments, ended, relative};
 use crate::support::{TinyRun, command, refused, text};
 use std::fs;
@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The environment that names the server.
-fn at(server: &Server, command: &mut Command) {
+fn at(endpoint: &str, command: &mut Command) {
     command
-        .env("AWS_ENDPOINT_URL", &server.endpoint)
+        .env("AWS_ENDPOINT_URL", endpoint)
         .env("AWS_ALLOW_HTTP", "true")
         .env("AWS_REGION", "us-east-1")
         .env("AWS_ACCESS_KEY_ID", "key")
@@ -19,11 +19,11 @@ fn at(server: &Server, command: &mut Command) {
 }
 
 /// `vlclip prepare` of the sample into `url`, its work below `home`.
-fn prepare(server: &Server, home: &Path, url: &str) -> Command {
+fn prepare(endpoint: &str, home: &Path, url: &str) -> Command {
     let work = format!("output.work_dir={}", home.join("work").display());
     let args = arguments(Path::new(url), &[&work]);
     let mut command = command(&args.iter().map(String::as_str).collect::<Vec<_>>());
-    at(server, &mut command);
+    at(endpoint, &mut command);
     command
 }
 
@@ -42,13 +42,13 @@ fn shards_arrive_in_an_object_store_whatever_interrupts_them_and_train_from_ther
     let mut server = Server::start(&empty);
     let url = format!("s3://{}/sets/one", server.bucket);
     for share in [0.4, 0.6, 0.75, 0.9] {
-        let mut run = prepare(&server, home.path(), &url);
+        let mut run = prepare(&server.endpoint, home.path(), &url);
         let mut child = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         ended(&mut child, takes.mul_f64(share));
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    let output = prepare(&server, home.path(), &url).output().unwrap();
+    let output = prepare(&server.endpoint, home.path(), &url).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     let fetched = home.path().join("fetched");
     server.fetch("sets/one/", &fetched);
@@ -58,14 +58,14 @@ fn shards_arrive_in_an_object_store_whatever_interrupts_them_and_train_from_ther
     }
     assert!(fetched.join("prepare.yaml").is_file());
     assert!(!home.path().join("work").exists(), "its work is done");
-    let again = text(&prepare(&server, home.path(), &url).output().unwrap());
+    let again = text(&prepare(&server.endpoint, home.path(), &url).output().unwrap());
     assert!(again.contains(&format!("found, left as it is: `{url}`")), "{again}");
 
     let tiny = TinyRun::new();
     let (train, items) =
         (format!("data.train=['{url}/train']"), format!("eval.items=['{url}/val']"));
     let mut run = tiny.train(&["--set", &train, "--set", &items, "--set", "duration={steps: 4}"]);
-    at(&server, &mut run);
+    at(&server.endpoint, &mut run);
     let output = run.output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     assert!(tiny.metrics().iter().any(|record| record["step"] == 4), "{:?}", tiny.metrics());
@@ -79,7 +79,7 @@ fn an_interrupted_upload_is_made_up_for() {
     let mut server = Server::start(&empty);
     let url = format!("s3://{}/out", server.bucket);
     // Killed as soon as its shards are there to be sent, which is when `index.json` is.
-    let mut run = prepare(&server, home.path(), &url);
+    let mut run = prepare(&server.endpoint, home.path(), &url);
     let mut child = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let index = home.path().join("work/shards/index.json");
     let start = Instant::now();
@@ -92,7 +92,7 @@ fn an_interrupted_upload_is_made_up_for() {
     let partial = home.path().join("partial");
     server.fetch("out/", &partial);
     assert!(!partial.join("index.json").exists(), "the index comes last");
-    let output = prepare(&server, home.path(), &url).output().unwrap();
+    let output = prepare(&server.endpoint, home.path(), &url).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     let local = home.path().join("local");
     assert!(super::prepare(&local, &[]).status.success());
@@ -107,18 +107,22 @@ fn a_bucket_that_cannot_be_written_is_said_before_any_work() {
     let empty = home.path().join("empty");
     fs::create_dir(&empty).unwrap();
     let server = Server::start(&empty);
-    let said = refused(&prepare(&server, home.path(), "s3://nowhere/out").output().unwrap());
+    let said =
+        refused(&prepare(&server.endpoint, home.path(), "s3://nowhere/out").output().unwrap());
     assert!(
         said.contains("s3://nowhere/out") && said.contains("there is no such bucket"),
         "{said}"
     );
-    // Readable by anyone, but these credentials are none.
+    // It can be read, as anyone's may be, and not written.
+    let proxy = Proxy::start(&server.endpoint);
+    let denied = Fault::Error { status: 403, code: "AccessDenied", message: "Access Denied" };
+    proxy.rule(move |request| (request.method == "PUT").then_some(denied));
     let url = format!("s3://{}/out", server.bucket);
-    let mut run = prepare(&server, home.path(), &url);
-    let said = refused(&run.env("AWS_SKIP_SIGNATURE", "true").output().unwrap());
+    let said = refused(&prepare(&proxy.endpoint, home.path(), &url).output().unwrap());
     assert!(
         said.contains("access is refused; credentials are taken from AWS_ACCESS_KEY_ID"),
         "{said}"
     );
     assert!(!home.path().join("work/rows.journal").exists(), "nothing was begun");
+    assert!(proxy.requests().iter().any(|request| request.method == "GET"), "it was read");
 }

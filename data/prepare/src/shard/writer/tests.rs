@@ -5,7 +5,6 @@ use std::fs;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-
 use sha2::{Digest, Sha256};
 
 use super::*;
