@@ -143,9 +143,9 @@ fn a_worse_model_loses_by_what_the_reports_say() {
     let text = found.to_markdown();
     for expected in [
         "- A: noise 0.3\n",
-        "| metric |      A |      B |   B - A |             95% |",
-        "### find by half: hits@1",
-        "### find: queries that lost most (hits@1)",
+        "| metric |      A |      B |   B - A |              95% |",
+        "### find by half: mrr",
+        "### find: queries that lost most (mrr)",
     ] {
         assert!(text.contains(expected), "missing `{expected}` in\n{text}");
     }
