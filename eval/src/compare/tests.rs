@@ -40,7 +40,7 @@ impl Case {
             Qrels::new(self.queries.iter().map(|at| (format!("q{at}"), format!("d{at}"), 1)));
         let options = SearchOptions { self_match: self.self_match, ..SearchOptions::new(5) };
         let ranking = search(&queries, &items, &qrels.expect("distinct"), &options).expect("valid");
-        let half = |at: &usize| Some(if at % 2 == 0 { "even" } else { "odd" }.to_owned());
+        let half = |at: &usize| Some(if at.is_multiple_of(2) { "even" } else { "odd" }.to_owned());
         let options = EvaluateOptions {
             slices: vec![Labels {
                 column: "half".into(),
