@@ -3,7 +3,6 @@
 use crate::EvalError;
 use crate::random::Random;
 use crate::resample::weighted_sums;
-use statrs::distribution::{ContinuousCDF, Normal};
 
 /// The method, as reports state it.
 pub(crate) const METHOD: &str = "bootstrap over the scored queries, bias-corrected and accelerated \
@@ -83,17 +82,45 @@ impl Bootstrap {
         let tolerance = 1e-12 * mean.abs().max(1.0);
         let below = means.partition_point(|found| *found < mean - tolerance);
         let not_above = means.partition_point(|found| *found <= mean + tolerance);
-        let normal = Normal::standard();
-        let bias = normal.inverse_cdf((below + not_above) as f64 / (2 * means.len()) as f64);
+        let bias = normal_quantile((below + not_above) as f64 / (2 * means.len()) as f64);
         // The jackknife's acceleration, which a mean has in closed form.
         let power = |n: i32| values.iter().map(|value| (value - mean).powi(n)).sum::<f64>();
         let acceleration = power(3) / (6.0 * power(2).powf(1.5));
         let tail = (1.0 - self.confidence) / 2.0;
         [tail, 1.0 - tail].map(|share| {
-            let shifted = bias + normal.inverse_cdf(share);
-            let corrected = normal.cdf(bias + shifted / (1.0 - acceleration * shifted));
+            let shifted = bias + normal_quantile(share);
+            let corrected = normal(bias + shifted / (1.0 - acceleration * shifted));
             quantile(means, if corrected.is_finite() { corrected } else { share })
         })
+    }
+}
+
+/// Probability that a standard normal number is below `x`.
+fn normal(x: f64) -> f64 {
+    libm::erfc(-x / std::f64::consts::SQRT_2) / 2.0
+}
+
+/// The number below which a standard normal one lies with probability `share`, by bisection: a few
+/// are needed per interval, to the last digits. Infinite for 0 and 1.
+fn normal_quantile(share: f64) -> f64 {
+    if share > 0.5 {
+        // The lower tail is told apart from 0 where the upper is not from 1.
+        return -normal_quantile(1.0 - share);
+    }
+    if share <= 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    let (mut low, mut high) = (-40.0, 0.0);
+    loop {
+        let middle = f64::midpoint(low, high);
+        if middle <= low || middle >= high {
+            return middle;
+        }
+        if normal(middle) < share {
+            low = middle;
+        } else {
+            high = middle;
+        }
     }
 }
 
@@ -121,6 +148,22 @@ mod tests {
         for (share, expected) in [(0.0, 1.0), (0.25, 1.5), (0.5, 2.0), (0.75, 3.0), (1.0, 4.0)] {
             assert_eq!(quantile(&sorted, share), expected);
         }
+    }
+
+    #[test]
+    fn normal_quantiles_are_those_of_the_tables() {
+        for (share, expected) in [
+            (0.5, 0.0),
+            (0.975, 1.959_963_984_540_054),
+            (0.025, -1.959_963_984_540_054),
+            (1e-6, -4.753_424_308_822_899),
+        ] {
+            let found = normal_quantile(share);
+            assert!((found - expected).abs() < 1e-14, "{share}: {found}");
+            assert!((normal(found) - share).abs() < 1e-16);
+        }
+        assert_eq!(normal_quantile(0.0), f64::NEG_INFINITY);
+        assert_eq!(normal_quantile(1.0), f64::INFINITY);
     }
 
     #[test]

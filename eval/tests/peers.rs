@@ -220,7 +220,7 @@ fn two_reports(queries: usize, seed: u64) -> [Report; 2] {
 #[test]
 fn intervals_and_p_values_equal_scipy() {
     // Few queries, whose test is exact, and many.
-    for (queries, permutations, p_tolerance) in [(11, 1 << 11, 1e-12), (300, 9999, 0.02)] {
+    for (queries, permutations, p_tolerance) in [(11, 1 << 11, 1e-12), (300, 9999, 0.04)] {
         let [a, b] = two_reports(queries, 11);
         let options = CompareOptions {
             bootstrap: Bootstrap { resamples: 1000, confidence: 0.9, seed: 5 },

@@ -191,10 +191,10 @@ impl<'a> Pair<'a> {
             });
             slices.insert(column.clone(), of_column.collect());
         }
-        let shown = match options.metrics.is_empty() {
-            true => self.names.iter().position(|name| name == CHANGED_BY).unwrap_or(0),
-            false => 0,
-        };
+        let first = options.metrics.first().map_or(CHANGED_BY, String::as_str);
+        let first = first.rsplit('/').next().unwrap_or(first);
+        // The first wish may be of another task.
+        let shown = self.names.iter().position(|name| name == first).unwrap_or(0);
         TaskComparison {
             queries: self.rows.len(),
             only_a: self.a.ids.len() - self.rows.len(),

@@ -40,7 +40,7 @@ impl Case {
             Qrels::new(self.queries.iter().map(|at| (format!("q{at}"), format!("d{at}"), 1)));
         let options = SearchOptions { self_match: self.self_match, ..SearchOptions::new(5) };
         let ranking = search(&queries, &items, &qrels.expect("distinct"), &options).expect("valid");
-        let half = |at: &usize| Some(if at % 2 == 0 { "even" } else { "odd" }.to_owned());
+        let half = |at: &usize| Some(if at.is_multiple_of(2) { "even" } else { "odd" }.to_owned());
         let options = EvaluateOptions {
             slices: vec![Labels {
                 column: "half".into(),
@@ -143,9 +143,9 @@ fn a_worse_model_loses_by_what_the_reports_say() {
     let text = found.to_markdown();
     for expected in [
         "- A: noise 0.3\n",
-        "| metric |      A |      B |   B - A |             95% |",
-        "### find by half: hits@1",
-        "### find: queries that lost most (hits@1)",
+        "| metric |      A |      B |   B - A |              95% |",
+        "### find by half: mrr",
+        "### find: queries that lost most (mrr)",
     ] {
         assert!(text.contains(expected), "missing `{expected}` in\n{text}");
     }
