@@ -153,8 +153,11 @@ mod tests {
         for case in 0..8usize {
             let width = [16, 512][case % 2];
             // The last case takes two batches, so that the second meets thresholds.
-            let (num_items, width) = if case == 7 { (70_000, 16) } else { (700, width) };
-            let items = rows(num_items, [700, 9][case / 2 % 2], width);
+            let (num_items, distinct, width) = match case {
+                7 => (33_500, 5_000, 16),
+                _ => (700, [700, 9][case / 2 % 2], width),
+            };
+            let items = rows(num_items, distinct, width);
             let queries = rows(40, 12, width);
             let ids = items.ids();
             let judged = queries.ids().iter().enumerate().flat_map(|(query, id)| {

@@ -21,10 +21,10 @@ pub(crate) struct Blocks {
 
 impl Blocks {
     /// At width 512: 32 MiB of packed items shared by all threads; per thread 192 KiB of packed
-    /// queries and as much of scores, which stay in the second-level cache. On a device, half a GiB
-    /// of scores.
+    /// queries and as much of scores, which stay in the second-level cache. On a device 128 MiB
+    /// of scores; where all are equal, all are candidates and 12 bytes each in memory.
     pub(crate) const DEFAULT: Self =
-        Self { items: 16_384, strip: 512, queries: 96, on_device: (65_536, 2_048) };
+        Self { items: 16_384, strip: 512, queries: 96, on_device: (32_768, 1_024) };
 }
 
 /// Queries of one label that are scored together.

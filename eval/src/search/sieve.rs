@@ -192,12 +192,12 @@ impl Search<'_> {
         self.kernel.score(&query, &packed, tiles, scores);
         let scores = &scores[..items.len()];
         state.best.observe(&items, scores);
-        for (slot, ((_, low, high), _)) in counts.iter().enumerate() {
-            let target = state.targets.scores()[slot];
-            for ((candidate, score), item) in candidates.iter().zip(scores).zip(&items) {
-                if candidate.score < *low || candidate.score > *high {
-                    continue;
-                }
+        for ((candidate, score), item) in candidates.iter().zip(scores).zip(&items) {
+            // Bands descend, both ends of them.
+            let first = counts.partition_point(|((_, low, _), _)| *low > candidate.score);
+            let end = counts.partition_point(|((_, _, high), _)| *high >= candidate.score);
+            for slot in first..end {
+                let target = state.targets.scores()[slot];
                 if *score > target {
                     state.targets.rise(slot, 1);
                 } else if *score == target {
