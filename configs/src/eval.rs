@@ -222,12 +222,12 @@ impl Task {
     }
 }
 
-fn ks() -> Vec<usize> {
+pub(crate) fn ks() -> Vec<usize> {
     vec![1, 5, 10]
 }
 fn batch() -> usize {
     128
 }
-fn tasks() -> Vec<Task> {
+pub(crate) fn tasks() -> Vec<Task> {
     vec![Task::new(TaskKind::TextToImage), Task::new(TaskKind::ImageToText)]
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod ablation;
 mod bootstrap;
 mod chance;
 mod compare;
@@ -21,6 +22,10 @@ mod task;
 #[cfg(test)]
 mod testing;
 
+pub use ablation::{
+    ABLATION_SCHEMA, ABLATION_SCHEMA_VERSION, Ablation, AblationMetric, ArmDesign, Contrast,
+    ContrastKind, Design, Outcome, ReportedEffects, ReportedRemoval, Stratum, Verdict,
+};
 pub use bootstrap::Bootstrap;
 pub use compare::{
     Comparison, Difference, QueryChange, RankDifference, SliceDifference, TaskComparison,

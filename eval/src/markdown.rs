@@ -176,7 +176,7 @@ fn line(out: &mut String, text: &str) {
 }
 
 /// A Markdown table with aligned columns; the first row is the header, the first column text.
-fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..columns)
         .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3))
