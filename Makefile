@@ -3,7 +3,7 @@
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: quickstart test lint bench bench-data bench-grounding bench-gpu bench-prepare libtorch libjpeg peers bench-peers triton tools
+.PHONY: quickstart test lint bench bench-data bench-grounding bench-gpu bench-metrics bench-prepare bench-search libtorch libjpeg peers bench-peers bench-search-peers triton tools
 
 # The main job on the embedded synthetic sample, to a retrieval report.
 quickstart: libtorch libjpeg
@@ -48,6 +48,19 @@ bench-grounding: libtorch peers
 	PYTHONPATH=.peers:.libtorch $(PYTHON) tests/peers/bench_grounding.py \
 	  $${CARGO_TARGET_DIR:-target}/release/examples/bench_grounding $(ARGS)
 
+# Exact search beside faiss-cpu, 1,000,000 items; nothing else may run. In ARGS what
+# tests/peers/bench_search.py takes.
+bench-search: peers bench-search-peers
+	cargo build --release --package eval --example bench_search
+	PYTHONPATH=.bench-search-peers:.peers $(PYTHON) tests/peers/bench_search.py \
+	  $${CARGO_TARGET_DIR:-target}/release/examples/bench_search $(ARGS)
+
+# The metrics of 100,000 queries beside pytrec_eval.
+bench-metrics: peers
+	cargo build --release --package eval --example bench_metrics
+	PYTHONPATH=.peers $(PYTHON) tests/peers/bench_metrics.py \
+	  $${CARGO_TARGET_DIR:-target}/release/examples/bench_metrics $(ARGS)
+
 # `make bench` on a GPU, in ARGS what tests/peers/bench_gpu.py takes.
 bench-gpu: libtorch libjpeg peers triton
 	cargo build --release --package train --example bench_step
@@ -68,6 +81,10 @@ peers: tools
 # The loaders that only bench-data compares with.
 bench-peers: tools
 	@train/native/fetch-wheels.sh tests/peers/bench_data.txt .bench-peers
+
+# The index that only bench-search compares with.
+bench-search-peers: tools
+	@train/native/fetch-wheels.sh tests/peers/bench_search.txt .bench-search-peers
 
 # What torch.compile makes GPU kernels with; only the GPU benchmark needs it.
 triton: tools

@@ -1,5 +1,14 @@
 //! `vlclip prepare`: whatever interrupts it, the shards are the same; mistakes end in one message.
 
+mod agent;
+#[path = "../data/prepare/tests/refine/server.rs"]
+#[allow(dead_code, reason = "some of it is for the agent's own tests")]
+mod chat;
+#[path = "../data/tests/s3/server.rs"]
+#[allow(dead_code, reason = "some of it is for the loader's tests")]
+mod s3;
+mod store;
+
 use crate::support::{command, python, text, vlclip};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -55,6 +64,21 @@ fn relative(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let all = files(folder).into_iter().map(|(path, bytes)| (name(path), bytes));
     // It names the output's place.
     all.filter(|(path, _)| path != Path::new("prepare.yaml")).collect()
+}
+
+/// The shards of all splits.
+fn shards(out: &Path) -> Vec<PathBuf> {
+    let all = files(out).into_keys();
+    all.filter(|path| path.extension().is_some_and(|end| end == "parquet"))
+        .filter(|path| path.parent() != Some(out))
+        .collect()
+}
+
+/// Columns of the rows of shards.
+fn table(columns: &str, shards: &[PathBuf]) -> Vec<Value> {
+    let mut args = vec![columns];
+    args.extend(shards.iter().map(|path| path.to_str().unwrap()));
+    serde_json::from_str(&python("shard_rows.py", &args)).unwrap()
 }
 
 /// Waits for a child for at most so long; whether it ended.
@@ -362,11 +386,8 @@ type Found = ([f32; 4], f32);
 
 /// Id of the rows of a shard, and box and score where there are any.
 fn rows(shard: &Path) -> Vec<(String, Option<Found>)> {
-    let printed = python("shard_boxes.py", &[shard.to_str().unwrap()]);
-    let rows: Value = serde_json::from_str(&printed).unwrap();
     let number = |value: &Value| value.as_f64().unwrap() as f32;
-    rows.as_array()
-        .unwrap()
+    table("product_id,box,box_score", &[shard.to_owned()])
         .iter()
         .map(|row| {
             let edges = || ["x0", "y0", "x1", "y1"].map(|edge| number(&row["box"][edge]));

@@ -34,7 +34,7 @@ pub use error::DataError;
 pub use loader::{Cursor, Loader, Shard};
 pub use picture::{
     Area, Colour, Crop, Filter, MAX_PIXELS, Picture, PictureError, PictureFile, Preprocessor,
-    Resize, encode_jpeg, jpeg_decoder, jpeg_is_exact,
+    Resize, Taps, encode_jpeg, jpeg_decoder, jpeg_is_exact, vertical_first,
 };
 pub use pixels::{PixelBuffer, PixelMemory, PixelSlot, Pixels};
 pub use rng::{Purpose, Rng};

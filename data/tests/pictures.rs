@@ -3,7 +3,7 @@
 use crate::damage::{damage, files};
 use crate::support::{json, peer, python};
 use configs::{Augment, Decode};
-use data::{Colour, Filter, Picture, Preprocessor, Purpose, Rng};
+use data::{Colour, Filter, Picture, PictureFile, Preprocessor, Purpose, Rng};
 use serde_json::Value;
 use std::path::Path;
 
@@ -99,8 +99,25 @@ fn check_decoding(dir: &Path, cases: &[Value]) {
         } else if clip.evaluate(&picture).unwrap() != read(dir, case, "evaluated") {
             wrong.push(format!("{file}: evaluated pixels"));
         }
+        for area in boxes(size) {
+            let bytes = read(dir, case, "file");
+            let cut = PictureFile::open(&bytes).and_then(|file| file.cut(area, None));
+            if cut != Ok(picture.crop(area.0, area.1, area.2, area.3)) {
+                wrong.push(format!("{file}: {area:?}"));
+            }
+        }
     }
     assert!(wrong.is_empty(), "{} of {} differ: {wrong:#?}", wrong.len(), cases.len());
+}
+
+/// Boxes in a picture of this size that begin and end at many places of its blocks: left, top, width
+/// and height.
+fn boxes((width, height): (usize, usize)) -> impl Iterator<Item = (usize, usize, usize, usize)> {
+    (0..12).map(move |n| {
+        let (left, top) = (width * n / 17, height * (11 - n) / 13);
+        let side = |most: usize, share: usize| (most * share / 11).max(1);
+        (left, top, side(width - left, 11 - n), side(height - top, n))
+    })
 }
 
 fn sha256(bytes: &[u8]) -> String {

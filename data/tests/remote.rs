@@ -307,9 +307,12 @@ fn web_servers_are_read_by_name_() {
 fn files_are_uploaded_whole_and_in_parts_() {
     let dir = tempfile::tempdir().unwrap();
     write(&dir.path().join("a.parquet"), &[row(0)], 1);
-    let (server, proxy) = serve(dir.path());
+    let (mut server, proxy) = serve(dir.path());
     let root = format!("s3://{}/out", server.bucket);
-    data::source::check_bucket(&root).unwrap();
+    data::source::check_writable(&root).unwrap();
+    assert!(data::source::read_object(&format!("{root}/.vlclip-probe")).unwrap().is_none());
+    let error = data::source::check_writable("s3://nowhere/out").unwrap_err().to_string();
+    assert!(error.contains("s3://nowhere/out") && error.contains("no such bucket"), "{error}");
     for size in [0, 1000, 8 << 20, (20 << 20) + 7] {
         let bytes: Vec<u8> = (0..size).map(|i: usize| ((i * 31) >> 8) as u8).collect();
         let file = dir.path().join("file");
@@ -320,6 +323,9 @@ fn files_are_uploaded_whole_and_in_parts_() {
         assert!(data::source::read_object(&url).unwrap().unwrap() == bytes, "{size} bytes");
     }
     assert!(proxy.requests().iter().any(|r| r.method == "POST"), "a multipart upload");
+    server.fetch("out/", &dir.path().join("fetched"));
+    let fetched = std::fs::read_dir(dir.path().join("fetched")).unwrap();
+    assert_eq!(fetched.count(), 4, "and nothing of the check");
     let error = data::source::upload(&dir.path().join("gone"), &root).unwrap_err().to_string();
     assert!(error.contains("gone"), "{error}");
     let error = data::source::upload(&dir.path().join("file"), "http://h/x").unwrap_err();

@@ -149,6 +149,48 @@ pub enum EvalError {
         /// The list given.
         found: Vec<usize>,
     },
+    /// Labels that are not one per query.
+    #[error("slice column `{column}` has {found} labels for {queries} queries: give one per query")]
+    LabelCount {
+        /// The column.
+        column: String,
+        /// Number of labels.
+        found: usize,
+        /// Number of queries.
+        queries: usize,
+    },
+    /// A column to slice by in which no scored query has a value.
+    #[error(
+        "slice column `{column}` is empty: none of the {queries} scored queries has a value in it; leave it out or fill it"
+    )]
+    EmptySlices {
+        /// The column.
+        column: String,
+        /// Number of scored queries.
+        queries: usize,
+    },
+    /// A column to slice by is given twice.
+    #[error("slice column `{column}` is given twice: name each column once")]
+    DuplicateSlices {
+        /// The column.
+        column: String,
+    },
+    /// Too few resamples to read an interval from.
+    #[error(
+        "{resamples} resamples are too few for an interval: choose at least 100, or 0 for no intervals"
+    )]
+    BadResamples {
+        /// The number given.
+        resamples: usize,
+    },
+    /// A confidence that is no share.
+    #[error(
+        "confidence {confidence} is not possible: choose a number between 0 and 1, such as 0.95"
+    )]
+    BadConfidence {
+        /// The number given.
+        confidence: f64,
+    },
     /// The list to keep per query is empty or cannot be written exactly.
     #[error(
         "depth {depth} is not possible: keep between 1 and 16777215 items per query (the run's score column is a 32-bit float)"
@@ -231,7 +273,7 @@ pub enum EvalError {
     },
     /// Not one label per row.
     #[error("{labels} labels for {rows} {what}: expected one for each")]
-    LabelCount {
+    PoolLabelCount {
         /// Number of labels.
         labels: usize,
         /// Number of rows.
@@ -250,6 +292,51 @@ pub enum EvalError {
         problem: String,
         /// The line.
         found: String,
+    },
+    /// A Parquet file of judgements cannot be read.
+    #[error("`{}` is not a table of judgements: {problem}", .path.display())]
+    QrelsTable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        problem: String,
+    },
+    /// Reports whose figures do not compare.
+    #[error(
+        "the reports do not compare:\n- {}\nevaluate both in the same way, or compare what they share with --force",
+        .differences.join("\n- ")
+    )]
+    ProtocolsDiffer {
+        /// What differs, one line each.
+        differences: Vec<String>,
+    },
+    /// Reports that share no task or no query.
+    #[error("the reports have nothing to compare: {problem}")]
+    NothingShared {
+        /// What they do not share.
+        problem: String,
+    },
+    /// A metric that no compared task has.
+    #[error("no metric `{name}` to compare; there are `{}`", .known.join("`, `"))]
+    UnknownMetric {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// Too few sign patterns to read a p-value from.
+    #[error("{permutations} permutations are too few for a test: choose at least 100")]
+    BadPermutations {
+        /// The number given.
+        permutations: usize,
+    },
+    /// A bound that is not a metric and a number.
+    #[error(
+        "bound `{text}`: expected METRIC=DIFFERENCE, such as `hits@5=-0.01` or `text_to_image/mrr=0`"
+    )]
+    BadBound {
+        /// The bound given.
+        text: String,
     },
     /// A task's name cannot be part of a metric's name.
     #[error("task name `{name}` is not usable: use letters, digits, `_`, `-` and `.` only")]

@@ -11,7 +11,8 @@ pub const MAX_PICTURES_BYTES: usize = 24 << 20;
 /// Longer texts are cut, in characters.
 pub const MAX_TEXT_CHARS: usize = 240;
 
-/// What is known of one query or item. Without text and picture it is shown by its id.
+/// What is to be seen of one query or item: what the model saw of it (of a text query its text), or
+/// more where that helps. Without text and picture it is shown by its id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Card {
     /// Caption or title; from [`MAX_TEXT_CHARS`] characters on it is cut.

@@ -2,7 +2,6 @@
 
 mod ablation;
 mod bootstrap;
-mod chance;
 mod compare;
 mod embeddings;
 mod error;
@@ -14,6 +13,7 @@ mod qrels;
 mod random;
 mod ranking;
 mod report;
+mod resample;
 mod scores;
 mod search;
 mod slices;
@@ -28,7 +28,8 @@ pub use ablation::{
 };
 pub use bootstrap::Bootstrap;
 pub use compare::{
-    Comparison, Difference, QueryChange, RankDifference, SliceDifference, TaskComparison,
+    Bound, Breach, COMPARISON_SCHEMA, COMPARISON_SCHEMA_VERSION, CompareOptions, Comparison,
+    Difference, QueryChange, RankDifference, SliceDifference, TaskComparison, compare,
 };
 pub use embeddings::Embeddings;
 pub use error::EvalError;

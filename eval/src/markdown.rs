@@ -1,7 +1,12 @@
 //! Reports as Markdown: one report in full, or several side by side. Owns tables and number formats.
 
-use crate::{Report, SelfMatch, TaskReport};
+use crate::{Candidates, Report, SelfMatch, SliceReport, TaskReport};
 use std::fmt::Write;
+
+/// The metric that slices are shown by.
+const SLICED_BY: &str = "mrr";
+/// Slices shown of a column.
+const SLICES: usize = 20;
 
 /// One report: a table per task, then the protocol.
 pub(crate) fn report(report: &Report) -> String {
@@ -27,6 +32,16 @@ pub(crate) fn report(report: &Report) -> String {
     line(&mut out, &format!("- Scores: {}", protocol.scores));
     line(&mut out, &format!("- Ties: {}", protocol.tie_rule));
     line(&mut out, &format!("- Averages: {}", protocol.averaging));
+    line(
+        &mut out,
+        &format!(
+            "- Intervals: {}% {}; {} resamples, seed {}",
+            (protocol.confidence * 1e6).round() / 1e4,
+            protocol.intervals,
+            protocol.resamples,
+            protocol.seed
+        ),
+    );
     line(&mut out, "- Chance: exact expectation over all orders of the pool");
     out.push_str("\nDefinitions:\n\n");
     for (name, definition) in &protocol.definitions {
@@ -37,10 +52,15 @@ pub(crate) fn report(report: &Report) -> String {
 
 fn write_task(out: &mut String, name: &str, task: &TaskReport) {
     line(out, &format!("\n## {name}\n"));
-    let mut rows = vec![strings(["metric", "value", "chance", "pessimistic", "optimistic"])];
+    if !task.description.is_empty() {
+        line(out, &format!("{}\n", task.description));
+    }
+    let mut header = strings(["metric", "value", "interval", "chance"]);
+    header.extend(strings(["pessimistic", "optimistic"]));
+    let mut rows = vec![header];
     for (metric, found) in task.metrics_in_order() {
-        let mut row = vec![metric.to_string()];
-        let values = [found.value, found.chance, found.pessimistic, found.optimistic];
+        let mut row = vec![metric.to_string(), number(Some(found.value)), interval(found.interval)];
+        let values = [found.chance, found.pessimistic, found.optimistic];
         row.extend(values.map(|value| number(Some(value))));
         rows.push(row);
     }
@@ -59,7 +79,11 @@ fn write_task(out: &mut String, name: &str, task: &TaskReport) {
         SelfMatch::Keep => "an item with the query's own id is a candidate",
         SelfMatch::Exclude => "an item with the query's own id is no candidate",
     };
-    line(out, &format!("- Pool: {} items; {self_match}", task.pool));
+    let candidates = match &task.candidates {
+        Candidates::All => String::new(),
+        Candidates::Within { column } => format!("; candidates have the query's `{column}`"),
+    };
+    line(out, &format!("- Pool: {} items{candidates}; {self_match}", task.pool));
     let queries = &task.queries;
     line(
         out,
@@ -102,6 +126,43 @@ fn write_task(out: &mut String, name: &str, task: &TaskReport) {
         String::new()
     };
     line(out, &format!("- `run.trec` lists {} items per query{cut}", task.run_depth));
+    if let Some(means) = &task.mean_per_class {
+        let shown: Vec<String> = task
+            .metrics_in_order()
+            .filter_map(|(metric, _)| {
+                let name = metric.to_string();
+                Some(format!("{name} {:.4}", means.get(&name)?))
+            })
+            .collect();
+        line(out, &format!("- Mean over the classes' means: {}", shown.join(", ")));
+    }
+    for (column, slices) in &task.slices {
+        write_slices(out, &format!("{name} by {column}"), slices);
+    }
+}
+
+/// The slices of a column, those that fall behind the other queries most first.
+fn write_slices(out: &mut String, title: &str, slices: &[SliceReport]) {
+    line(out, &format!("\n### {title}: {SLICED_BY}\n"));
+    let mut shown: Vec<_> =
+        slices.iter().filter_map(|slice| Some((slice, slice.metrics.get(SLICED_BY)?))).collect();
+    shown.sort_by(|(_, a), (_, b)| a.gap.total_cmp(&b.gap));
+    let mut rows = vec![strings(["slice", "queries", "value", "interval", "chance", "gap"])];
+    rows.extend(shown.iter().take(SLICES).map(|(slice, found)| {
+        let label = slice.label.clone().unwrap_or_else(|| "(no value)".into());
+        let mut row = vec![label, slice.queries.to_string(), number(Some(found.value))];
+        row.extend([interval(found.interval), number(Some(found.chance))]);
+        row.push(format!("{:+.4}", found.gap));
+        row
+    }));
+    out.push_str(&table(&rows));
+    if shown.len() > SLICES {
+        let more = shown.len() - SLICES;
+        line(
+            out,
+            &format!("\nThe {SLICES} that fall behind most; {more} more are in `report.json`."),
+        );
+    }
 }
 
 /// Named reports side by side, a table per task, beside chance as the last report states it:
@@ -154,7 +215,7 @@ pub fn comparison_table(reports: &[(&str, &Report)]) -> String {
     out
 }
 
-fn strings<const N: usize>(cells: [&str; N]) -> Vec<String> {
+pub(crate) fn strings<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()
 }
 
@@ -162,21 +223,29 @@ fn or_unstated(text: &str) -> &str {
     if text.is_empty() { "not stated" } else { text }
 }
 
-fn number(value: Option<f64>) -> String {
+pub(crate) fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.4}"))
+}
+
+/// An interval of values that may be negative.
+pub(crate) fn interval(bounds: Option<[f64; 2]>) -> String {
+    bounds.map_or_else(|| "-".into(), |[low, high]| format!("{low:.4}..{high:.4}"))
 }
 
 fn rank(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.1}"))
 }
 
-fn line(out: &mut String, text: &str) {
+pub(crate) fn line(out: &mut String, text: &str) {
     out.push_str(text);
     out.push('\n');
 }
 
 /// A Markdown table with aligned columns; the first row is the header, the first column text.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    // Names of queries and labels may hold anything.
+    let plain = |cell: &String| cell.replace(['\n', '\r'], " ").replace('|', "\\|");
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(plain).collect()).collect();
     let columns = rows.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..columns)
         .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3))

@@ -1,34 +1,38 @@
-//! Random draws that name what they are for: the same purpose, key and seed give the same numbers on
-//! every machine, and no two purposes share a sequence. SplitMix64 (Steele, Lea, Flood 2014).
+//! Random draws that are the same on every machine and for every number of threads: SplitMix64
+//! (Steele, Lea, Flood 2014), a stream of its own for each piece of work.
 
-/// SplitMix64's increment: the golden ratio in 64 bits.
-const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// A keyed sequence of random numbers.
+/// A stream of random bits.
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// The sequence for `purpose`, for what is called `key` there.
-    pub(crate) fn new(purpose: &str, key: &str, seed: u64) -> Self {
-        // The zero byte, which no name has, keeps ("a", "b") from ("ab", "").
-        let bytes = purpose.bytes().chain([0]).chain(key.bytes());
-        Self(bytes.fold(mix(seed.wrapping_add(GAMMA)), |state, byte| {
-            mix(state.wrapping_add(GAMMA) ^ u64::from(byte))
-        }))
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
     }
 
-    /// A number in `0..bound`, which must not be 0. Its bias is below `bound / 2^64`.
+    /// The stream of piece `index` of the work that `seed` drives.
+    pub(crate) fn keyed(seed: u64, index: u64) -> Self {
+        let start = Self::new(seed).bits().wrapping_add(index);
+        Self(Self::new(start).bits())
+    }
+
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number in `0..bound`; its bias is below `bound` / 2^64.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(GAMMA);
-        ((u128::from(mix(self.0)) * bound as u128) >> 64) as usize
+        ((u128::from(self.bits()) * bound as u128) >> 64) as usize
     }
-}
 
-/// SplitMix64's finaliser.
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    /// A number in `[0, 1)`.
+    #[cfg(test)]
+    pub(crate) fn uniform(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1u64 << 24) as f32
+    }
 }
 
 #[cfg(test)]
@@ -36,24 +40,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sequences_are_their_names() {
-        let draw = |purpose, key, seed| -> Vec<usize> {
-            let mut random = Random::new(purpose, key, seed);
-            (0..5).map(|_| random.below(1000)).collect()
-        };
-        assert_eq!(draw("a", "b", 1), draw("a", "b", 1));
-        for (purpose, key, seed) in [("ab", "", 1), ("a", "c", 1), ("a", "b", 2)] {
-            assert_ne!(draw("a", "b", 1), draw(purpose, key, seed));
-        }
+    fn gives_the_published_first_output() {
+        assert_eq!(Random::new(0).bits(), 0xe220_a839_7b1d_cdaf);
     }
 
     #[test]
-    fn all_numbers_are_equally_likely() {
-        let mut random = Random::new("test", "", 7);
-        let mut counts = [0u32; 10];
-        for _ in 0..100_000 {
-            counts[random.below(10)] += 1;
-        }
-        assert!(counts.iter().all(|count| count.abs_diff(10_000) < 500), "{counts:?}");
+    fn streams_of_neighbouring_keys_differ() {
+        let first = |seed, index| Random::keyed(seed, index).bits();
+        let mut seen: Vec<u64> =
+            (0..50).flat_map(|seed| (0..50).map(move |index| first(seed, index))).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 2500);
     }
 }

@@ -10,6 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 /// Pairs of rows that one figure is over at most; where there are more, so many are sampled.
 const MAX_PAIRS: usize = 500_000;
 
+/// What draws are for: keys of streams that nothing else uses.
+const UNIFORMITY: u64 = u64::from_be_bytes(*b"uniforms");
+const ALIGNMENT: u64 = u64::from_be_bytes(*b"aligning");
+
 /// What the embeddings look like as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Space {
@@ -97,7 +101,7 @@ fn uniformity(side: Side<'_>, seed: u64) -> Option<(f64, PairCount)> {
     let sum: f64 = if of <= MAX_PAIRS {
         (0..count).flat_map(|a| (0..a).map(move |b| (a, b))).map(|(a, b)| potential(a, b)).sum()
     } else {
-        let mut random = Random::new("uniformity", side.name, seed);
+        let mut random = Random::keyed(seed, UNIFORMITY);
         let pair = |_| {
             let a = random.below(count);
             // A row other than `a`, each equally likely.
@@ -150,7 +154,7 @@ fn alignment(
     seed: u64,
 ) -> (f64, PairCount) {
     let (of, measured) = (pairs.len(), pairs.len().min(MAX_PAIRS));
-    let mut random = Random::new("alignment", "", seed);
+    let mut random = Random::keyed(seed, ALIGNMENT);
     let sum: f64 = (0..measured)
         .map(|stretch| {
             let (from, to) = (stretch * of / measured, (stretch + 1) * of / measured);
@@ -179,4 +183,85 @@ fn distance_2(a: &[f64], b: &[f64]) -> f64 {
 
 fn distance_2_f32(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{embeddings, random_rows};
+
+    fn side<'a>(name: &'a str, rows: &'a Embeddings) -> Side<'a> {
+        Side { name, rows }
+    }
+
+    /// Two texts at right angles, their pictures opposite to them.
+    #[test]
+    fn by_hand() {
+        let texts = embeddings("p", &[vec![1.0, 0.0], vec![0.0, 1.0]]);
+        let images = embeddings("p", &[vec![-1.0, 0.0], vec![0.0, -1.0]]);
+        let matching = Qrels::new([("p0", "p0", 1), ("p1", "p1", 1), ("p0", "p1", 0)]);
+        let matching = matching.expect("distinct");
+        let found = space(side("text", &texts), Some(side("image", &images)), &matching, None, 0);
+        let found = found.expect("valid");
+        assert_eq!(found.alignment, Some(4.0));
+        // One pair, of squared distance 2.
+        assert_eq!(
+            found.uniformity,
+            BTreeMap::from([("image".into(), -4.0), ("text".into(), -4.0)])
+        );
+        // From (1/2, 1/2) to (-1/2, -1/2).
+        assert!((found.modality_gap.expect("two sides") - 2f64.sqrt()).abs() < 1e-12);
+        assert_eq!(found.pairs["alignment"], PairCount { measured: 2, of: 2 });
+        assert_eq!(found.pairs["uniformity/text"], PairCount { measured: 1, of: 1 });
+
+        let itself = Qrels::new([("p0", "p0", 1)]).expect("distinct");
+        let alone = space(side("text", &texts), None, &itself, Some(100.0), 0).expect("valid");
+        assert_eq!((alone.alignment, alone.modality_gap), (None, None));
+        assert_eq!((alone.logit_scale, alone.width), (Some(100.0), 2));
+    }
+
+    #[test]
+    fn a_collapsed_space_is_neither_even_nor_apart() {
+        let rows = embeddings("p", &vec![vec![0.6, 0.8]; 50]);
+        let matching = Qrels::new([("p1", "p2", 1)]).expect("distinct");
+        let found = space(side("a", &rows), Some(side("b", &rows)), &matching, None, 0);
+        let found = found.expect("valid");
+        assert_eq!(found.alignment, Some(0.0));
+        assert_eq!(found.uniformity["a"], 0.0);
+        assert_eq!(found.modality_gap, Some(0.0));
+    }
+
+    #[test]
+    fn samples_are_close_and_repeat() {
+        let mut random = crate::testing::Random::new(5);
+        let rows = embeddings("p", &random_rows(&mut random, 1500, 4));
+        let of = 1500 * 1499 / 2;
+        let none = Qrels::default();
+        let found = |seed| space(side("a", &rows), None, &none, None, seed).expect("valid");
+        assert_eq!(found(1), found(1));
+        assert_ne!(found(1), found(2));
+        assert_eq!(found(1).pairs["uniformity/a"], PairCount { measured: MAX_PAIRS, of });
+        let exact: f64 = (0..1500)
+            .flat_map(|a| (0..a).map(move |b| (a, b)))
+            .map(|(a, b)| (-2.0 * distance_2_f32(rows.row(a), rows.row(b))).exp())
+            .sum();
+        let exact = (exact / of as f64).ln();
+        assert!((found(1).uniformity["a"] - exact).abs() < 0.01, "{exact}");
+    }
+
+    #[test]
+    fn refuses_what_does_not_belong_together() {
+        let (flat, deep) = (embeddings("p", &[vec![1.0, 0.0]]), embeddings("p", &[vec![1.0]]));
+        let none = Qrels::default();
+        let message = |second, matching: &Qrels| {
+            space(side("a", &flat), Some(side("b", second)), matching, None, 0)
+                .expect_err("refused")
+                .to_string()
+        };
+        assert!(message(&deep, &none).contains("width"), "{}", message(&deep, &none));
+        let unknown = Qrels::new([("p0", "x", 1)]).expect("distinct");
+        assert!(message(&flat, &unknown).contains("`x`"), "{}", message(&flat, &unknown));
+        let unknown = Qrels::new([("x", "p0", 1)]).expect("distinct");
+        assert!(message(&flat, &unknown).contains("`x`"), "{}", message(&flat, &unknown));
+    }
 }

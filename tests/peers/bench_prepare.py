@@ -6,9 +6,11 @@ script is what one writes in an afternoon: pyarrow reads batches, two processes 
 it neither groups the hashes nor can it be interrupted. --no-hashes leaves hashing out on both sides.
 
 The programs take turns, --rounds times. Printed is a Markdown table of medians: products per second of wall time, CPU
-seconds per 1,000 products, peak memory (proportional set size of all processes, sampled four times a second).
+seconds per 1,000 products, peak memory (proportional set size of all processes, sampled four times a second), and
+below it the memory in the course of the last run. --enlarge 5 makes pictures of 800 x 800 pixels out of the sample's.
 
     make bench-prepare ARGS="--products 20000"
+    make bench-prepare ARGS="--products 2000 --enlarge 5"
 """
 
 import argparse
@@ -23,6 +25,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -103,23 +106,50 @@ def script(catalogue, out, hashes):
         writer.close()
 
 
-def run(command):
-    """Wall seconds, CPU seconds and peak bytes of a command and its children."""
-    before, start, peak = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic(), 0
-    program = subprocess.Popen([str(part) for part in command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    while program.poll() is None:
-        peak = max(peak, memory(program.pid))
+def enlarge(catalogue, times, out):
+    """The catalogue with pictures and boxes as many times as large."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from PIL import Image
+
+    def larger(row):
+        picture = Image.open(io.BytesIO(row["image"])).convert("RGB")
+        picture = picture.resize((picture.width * times, picture.height * times), Image.BICUBIC)
+        jpeg = io.BytesIO()
+        picture.save(jpeg, "JPEG", quality=90)
+        return {**row, "image": jpeg.getvalue(), **{side: row[side] * times for side in ("x0", "y0", "x1", "y1")}}
+
+    file = pq.ParquetFile(catalogue)
+    with pq.ParquetWriter(out.with_suffix(".partial"), file.schema_arrow) as writer:
+        for batch in file.iter_batches(BATCH):
+            writer.write_table(pa.Table.from_pylist([larger(row) for row in batch.to_pylist()], file.schema_arrow))
+    out.with_suffix(".partial").rename(out)
+
+
+def watch(program, held):
+    """Notes the memory of a program and its children four times a second until it ends."""
+    while program.returncode is None:
+        held.append(memory(program.pid))
         time.sleep(0.25)
+
+
+def run(command):
+    """Wall seconds, CPU seconds and bytes in the course of time of a command and its children."""
+    before, start, held = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic(), []
+    program = subprocess.Popen([str(part) for part in command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    threading.Thread(target=watch, args=(program, held), daemon=True).start()
+    program.wait()
     wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     if program.returncode:
         sys.exit(f"error: {' '.join(map(str, command))} ended with {program.returncode}:\n{program.stderr.read()[-3000:]}")
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, held
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--products", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--enlarge", type=int, default=1, help="sides of the pictures, as many times as the sample's")
     parser.add_argument("--no-hashes", action="store_true", help="neither side hashes crops")
     parser.add_argument("--script", nargs=2, type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -130,6 +160,10 @@ def main():
     sample = TARGET / f"bench-prepare-{args.products}"
     subprocess.run([VLCLIP, "sample", "--out", sample, "--products", str(args.products)], cwd=ROOT, check=True)
     catalogue = sample / "catalogue.parquet"
+    if args.enlarge > 1:
+        catalogue, small = sample / f"catalogue-{args.enlarge}.parquet", catalogue
+        if not catalogue.exists():
+            enlarge(small, args.enlarge, catalogue)
     hashes = ["--no-hashes"] if args.no_hashes else []
     found = {"vlclip prepare": [], "Python, 2 processes": []}
     for _ in range(args.rounds):
@@ -142,12 +176,19 @@ def main():
             command = [sys.executable, __file__, "--script", catalogue, Path(home, "script"), *hashes]
             found["Python, 2 processes"].append(run(command))
             shutil.rmtree(Path(home, "script"))
-    medians = {name: [statistics.median(column) for column in zip(*runs)] for name, runs in found.items()}
+    medians = {
+        name: [statistics.median(values) for values in zip(*((wall, cpu, max(held)) for wall, cpu, held in runs))]
+        for name, runs in found.items()
+    }
     base = medians["Python, 2 processes"]
     print("| program | products/s | ratio | CPU s per 1,000 | ratio | peak MiB |")
     print("|---|---|---|---|---|---|")
     for name, (wall, cpu, peak) in medians.items():
         print(f"| {name} | {args.products / wall:.0f} | {base[0] / wall:.2f} | {1000 * cpu / args.products:.2f} | {base[1] / cpu:.2f} | {peak / 2**20:.0f} |")
+    for name, runs in found.items():
+        held = runs[-1][2]
+        tenths = ", ".join(f"{held[len(held) * tenth // 10] / 2**20:.0f}" for tenth in range(10))
+        print(f"{name}: MiB held at each tenth of the last run: {tenths}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ then obeys lines of JSON on stdin, one answer per line, until stdin closes:
 
     {"put": "key", "file": "path"}    puts a file, in place of an object of that name if there is one
     {"delete": "key"}                 removes an object
+    {"fetch": "prefix", "folder": "path"}  writes the objects below a prefix to files
 
 With stdin the server ends as well, so it never outlives the test that started it.
 """
@@ -38,7 +39,15 @@ def obey(s3, bucket, acl, order):
     if "delete" in order:
         s3.delete_object(Bucket=bucket, Key=order["delete"])
         return {"deleted": order["delete"]}
-    raise ValueError(f"expected `put` or `delete`, found {order}")
+    if "fetch" in order:
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=order["fetch"])
+        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        for key in keys:
+            path = Path(order["folder"], key.removeprefix(order["fetch"]))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        return {"fetched": keys}
+    raise ValueError(f"expected `put`, `delete` or `fetch`, found {order}")
 
 
 def main():

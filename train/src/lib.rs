@@ -5,6 +5,7 @@ pub mod dist;
 pub mod doctor;
 mod due;
 mod evaluate;
+mod gpu_scores;
 mod grounding_dino;
 mod guard;
 pub mod launch;
@@ -34,6 +35,7 @@ pub mod verify;
 mod watch;
 
 pub use evaluate::{EvalSet, Evaluation, evaluate};
+pub use gpu_scores::GpuScores;
 pub use grounding_dino::GroundingDino;
 pub use model_dir::ModelDir;
 pub use optim::{AdamW, not_finite};

@@ -1,11 +1,10 @@
 //! One JPEG file, decoded row by row.
 
 use crate::Library;
-use crate::ffi::{self, MESSAGE_SIZE, RawDecoder, RawHeader};
-use crate::library::text;
-use std::ffi::{CStr, c_char};
+use crate::ffi::{self, RawHeader};
+use crate::kept::DecoderState;
+use std::ffi::CStr;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 
 /// What a file's header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +34,13 @@ pub struct Output {
 /// none: libjpeg fills up with grey, as every program that uses it.
 #[derive(Debug)]
 pub struct Decoder<'a> {
-    raw: NonNull<RawDecoder>,
+    state: DecoderState,
     header: Header,
     /// Set by [`Decoder::start`].
     output: Option<Output>,
     rows_left: usize,
+    /// Set by [`Decoder::crop`].
+    cropped: bool,
     bytes: PhantomData<&'a [u8]>,
 }
 
@@ -49,25 +50,18 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// Bytes that are no JPEG, or end within the header.
     pub fn open(library: &'static Library, bytes: &'a [u8]) -> Result<Self, String> {
+        let state = DecoderState::of(library)?;
         let mut raw = RawHeader::default();
-        let mut message: [c_char; MESSAGE_SIZE] = [0; MESSAGE_SIZE];
-        // SAFETY: the library lives forever, `bytes` as long as the decoder by 'a; the header and
-        // the message are written within their sizes.
-        let decoder = unsafe {
-            ffi::vlclip_jpeg_open(
-                library.raw(),
-                bytes.as_ptr(),
-                bytes.len(),
-                &mut raw,
-                message.as_mut_ptr(),
-            )
-        };
+        // SAFETY: the decoder is alive, `bytes` as long as it works on them by 'a; the header is
+        // written within its size.
+        let ok =
+            unsafe { ffi::vlclip_jpeg_open(state.as_ptr(), bytes.as_ptr(), bytes.len(), &mut raw) };
         let RawHeader { width, height, components, precision } = raw;
         let header = Header { width, height, components, precision };
-        match NonNull::new(decoder) {
-            Some(raw) => Ok(Self { raw, header, output: None, rows_left: 0, bytes: PhantomData }),
-            None => Err(text(&message)),
-        }
+        let decoder =
+            Self { state, header, output: None, rows_left: 0, cropped: false, bytes: PhantomData };
+        decoder.check(ok)?;
+        Ok(decoder)
     }
 
     /// The header.
@@ -88,13 +82,42 @@ impl<'a> Decoder<'a> {
         let mut out = RawHeader::default();
         // SAFETY: the decoder is alive, and so is `out`.
         let ok =
-            unsafe { ffi::vlclip_jpeg_start(self.raw.as_ptr(), eighths, fancy.into(), &mut out) };
+            unsafe { ffi::vlclip_jpeg_start(self.state.as_ptr(), eighths, fancy.into(), &mut out) };
         self.check(ok)?;
         let side = |value: u32| usize::try_from(value).map_err(|error| error.to_string());
         let (width, height) = (side(out.width)?, side(out.height)?);
         let output = Output { width, height, channels: side(out.components)? };
         (self.output, self.rows_left) = (Some(output), height);
         Ok(output)
+    }
+
+    /// Leaves out what lies beside the `width` columns from `left` on, once, before any row is
+    /// skipped or read: gives the first column and the number of those that come out, which are widened to whole
+    /// blocks. Subsampled chroma is interpolated at the edges as at those of a picture, so that the
+    /// outermost columns may differ from the whole picture's.
+    ///
+    /// # Errors
+    /// As libjpeg's; columns that are not in the picture.
+    pub fn crop(&mut self, left: usize, width: usize) -> Result<(usize, usize), String> {
+        let Some(output) = &mut self.output else {
+            return Err("the decoder has not been started".into());
+        };
+        let end = left.checked_add(width);
+        let first = self.rows_left == output.height && !self.cropped;
+        if !first || width == 0 || end.is_none_or(|end| end > output.width) {
+            let all = output.width;
+            return Err(format!(
+                "{width} columns from {left} on are wanted of {all}, once and before any row"
+            ));
+        }
+        let count = |columns: usize| u32::try_from(columns).map_err(|error| error.to_string());
+        let (mut first, mut columns) = (count(left)?, count(width)?);
+        // SAFETY: the decoder is alive and started, and so are both numbers.
+        let ok = unsafe { ffi::vlclip_jpeg_crop(self.state.as_ptr(), &mut first, &mut columns) };
+        let side = |value: u32| usize::try_from(value).map_err(|error| error.to_string());
+        (output.width, self.cropped) = (side(columns)?, true);
+        self.check(ok)?;
+        Ok((side(first)?, side(columns)?))
     }
 
     /// Leaves out the next `rows` rows, which costs less than reading them.
@@ -104,7 +127,7 @@ impl<'a> Decoder<'a> {
     pub fn skip(&mut self, rows: usize) -> Result<(), String> {
         let count = self.take(rows)?;
         // SAFETY: the decoder is alive and started.
-        let ok = unsafe { ffi::vlclip_jpeg_skip(self.raw.as_ptr(), count) };
+        let ok = unsafe { ffi::vlclip_jpeg_skip(self.state.as_ptr(), count) };
         self.check(ok)
     }
 
@@ -124,7 +147,7 @@ impl<'a> Decoder<'a> {
         // SAFETY: the decoder is alive and started; `out` holds exactly `count` rows of `stride`
         // bytes, and a row of the library's is `stride` bytes long.
         let ok =
-            unsafe { ffi::vlclip_jpeg_read(self.raw.as_ptr(), out.as_mut_ptr(), stride, count) };
+            unsafe { ffi::vlclip_jpeg_read(self.state.as_ptr(), out.as_mut_ptr(), stride, count) };
         self.check(ok)
     }
 
@@ -137,7 +160,7 @@ impl<'a> Decoder<'a> {
             return Err(format!("{} rows are left", self.rows_left));
         }
         // SAFETY: the decoder is alive and started.
-        let ok = unsafe { ffi::vlclip_jpeg_finish(self.raw.as_ptr()) };
+        let ok = unsafe { ffi::vlclip_jpeg_finish(self.state.as_ptr()) };
         self.check(ok)
     }
 
@@ -155,15 +178,8 @@ impl<'a> Decoder<'a> {
             return Ok(());
         }
         // SAFETY: the decoder is alive, and its message ends within it.
-        let message = unsafe { CStr::from_ptr(ffi::vlclip_jpeg_message(self.raw.as_ptr())) };
+        let message = unsafe { CStr::from_ptr(ffi::vlclip_jpeg_message(self.state.as_ptr())) };
         Err(message.to_string_lossy().into_owned())
-    }
-}
-
-impl Drop for Decoder<'_> {
-    fn drop(&mut self) {
-        // SAFETY: the only owner closes it, once.
-        unsafe { ffi::vlclip_jpeg_close(self.raw.as_ptr()) };
     }
 }
 

@@ -112,3 +112,69 @@ fn a_thousand_scans_are_refused() {
     assert_eq!(decode(&with(3)).unwrap(), [128; 8 * 8 * 3]);
     assert_eq!(decode(&with(1000)).unwrap_err(), "more than 100 scans");
 }
+
+/// The file without the segments of these markers.
+fn without(bytes: &[u8], markers: &[u8]) -> Vec<u8> {
+    let (mut kept, mut at) = (bytes[..2].to_vec(), 2);
+    loop {
+        let size = 2 + usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]));
+        if !markers.contains(&bytes[at + 1]) {
+            kept.extend_from_slice(&bytes[at..at + size]);
+        }
+        if bytes[at + 1] == 0xda {
+            kept.extend_from_slice(&bytes[at + size..]);
+            return kept;
+        }
+        at += size;
+    }
+}
+
+#[test]
+fn a_thread_decodes_one_picture_after_another_as_new_threads_do() {
+    let file = file();
+    let whole = decode(&file).unwrap();
+    // Without its tables: of quantisation, which it cannot do without, and of Huffman's code, which
+    // are the standard's where there are none.
+    let (bare, plain) = (without(&file, &[0xdb]), without(&file, &[0xc4]));
+    let alone = |bytes: &[u8]| {
+        let bytes = bytes.to_vec();
+        std::thread::spawn(move || decode(&bytes)).join().unwrap()
+    };
+    let message = alone(&bare).unwrap_err();
+    assert!(message.starts_with("Quantization table"), "{message}");
+    let plain_alone = alone(&plain);
+    for _ in 0..100 {
+        assert_eq!(decode(&file).as_ref(), Ok(&whole));
+        assert_eq!(decode(&bare).unwrap_err(), message);
+        assert_eq!(decode(&plain), plain_alone);
+        assert!(decode(&file[..file.len() / 2]).is_err());
+        // Left in the middle, two at once.
+        let mut one = Decoder::open(library(), &file).unwrap();
+        one.start(8, true).unwrap();
+        one.skip(3).unwrap();
+        let mut other = Decoder::open(library(), &file).unwrap();
+        other.start(4, false).unwrap();
+    }
+}
+
+#[test]
+fn columns_left_out_are_those_beside_the_wanted_ones() {
+    let bytes = file();
+    let whole = decode(&bytes).unwrap();
+    let mut decoder = Decoder::open(library(), &bytes).unwrap();
+    assert_eq!(decoder.crop(0, 8).unwrap_err(), "the decoder has not been started");
+    decoder.start(8, true).unwrap();
+    for (left, width) in [(0, 51), (49, 2), (3, 0), (usize::MAX, 2)] {
+        assert!(decoder.crop(left, width).unwrap_err().contains("columns from"), "{left} {width}");
+    }
+    // From the 8 x 8 block on in which they begin.
+    assert_eq!(decoder.crop(19, 12), Ok((16, 15)));
+    assert!(decoder.crop(0, 5).unwrap_err().ends_with("once and before any row"));
+    decoder.skip(2).unwrap();
+    let mut some = vec![0; 15 * 3 * 5];
+    decoder.read(&mut some).unwrap();
+    for (row, out) in some.chunks_exact(15 * 3).enumerate() {
+        let start = ((row + 2) * 50 + 16) * 3;
+        assert_eq!(out, &whole[start..start + 15 * 3]);
+    }
+}

@@ -25,8 +25,9 @@ static_assert(offsetof(struct compress, density) == 296, "X_density");
 static_assert(offsetof(struct compress, next_row) == 304, "next_scanline");
 
 enum {
-    MESSAGE_SIZE = 256,  /* libjpeg writes at most 200 */
-    FIRST_SIZE = 1 << 15 /* about a picture of 288 pixels */
+    MESSAGE_SIZE = 256,   /* libjpeg writes at most 200 */
+    FIRST_SIZE = 1 << 15, /* about a picture of 288 pixels */
+    KEPT_SIZE = 1 << 20,  /* more room is given back after its picture */
 };
 
 struct encoding {
@@ -46,8 +47,9 @@ struct encoder {
     struct destination_manager destination;
     unsigned char *bytes; /* `size` of them, the last `destination.left` not written */
     size_t size;
+    const struct encoding *encoding;
     jmp_buf mark;
-    char *message; /* MESSAGE_SIZE of the caller's */
+    char message[MESSAGE_SIZE];
 };
 
 static void on_error(struct common *common)
@@ -79,7 +81,12 @@ static void grow(struct encoder *encoder, size_t size, size_t used)
     encoder->destination.left = size - used;
 }
 
-static void destination_start(struct compress *jpeg) { grow(jpeg->common.owner, FIRST_SIZE, 0); }
+static void destination_start(struct compress *jpeg)
+{
+    struct encoder *encoder = jpeg->common.owner;
+    int kept = encoder->size >= FIRST_SIZE && encoder->size <= KEPT_SIZE;
+    grow(encoder, kept ? encoder->size : FIRST_SIZE, 0);
+}
 
 /* Called when all of the room is written, whatever `left` says. */
 static int destination_empty(struct compress *jpeg)
@@ -91,17 +98,18 @@ static int destination_empty(struct compress *jpeg)
 
 static void destination_end(struct compress *jpeg) { (void)jpeg; }
 
-static void close_encoder(const struct encoding *encoding, struct encoder *encoder)
+void vlclip_jpeg_close_encoder(struct encoder *encoder)
 {
     if (encoder->jpeg.common.memory && !setjmp(encoder->mark))
-        encoding->destroy(&encoder->jpeg);
+        encoder->encoding->destroy(&encoder->jpeg);
     free(encoder->bytes);
     free(encoder);
 }
 
 /* Sets up what `encoder` holds. 0 where memory or the library's interface do not allow it. */
-static int set_up(const struct encoding *encoding, struct encoder *encoder)
+static int set_up(struct encoder *encoder)
 {
+    const struct encoding *encoding = encoder->encoding;
     encoding->std_error(&encoder->errors);
     encoder->errors.error_exit = on_error;
     encoder->errors.emit_message = on_message;
@@ -119,16 +127,17 @@ static int set_up(const struct encoding *encoding, struct encoder *encoder)
 }
 
 /* An encoder without a picture, or null and a message. */
-static struct encoder *open_encoder(const struct encoding *encoding, char *message)
+struct encoder *vlclip_jpeg_open_encoder(const struct encoding *encoding, char *message)
 {
     struct encoder *encoder = calloc(1, sizeof *encoder);
     if (!encoder) {
         snprintf(message, MESSAGE_SIZE, "out of memory");
         return NULL;
     }
-    encoder->message = message;
-    if (!set_up(encoding, encoder)) {
-        close_encoder(encoding, encoder);
+    encoder->encoding = encoding;
+    if (!set_up(encoder)) {
+        snprintf(message, MESSAGE_SIZE, "%s", encoder->message);
+        vlclip_jpeg_close_encoder(encoder);
         return NULL;
     }
     return encoder;
@@ -168,24 +177,26 @@ const struct encoding *vlclip_jpeg_load_encoding(const char *path, char *message
         }
         memcpy(wanted[i].slot, &found, sizeof found);
     }
-    struct encoder *trial = open_encoder(encoding, message);
+    struct encoder *trial = vlclip_jpeg_open_encoder(encoding, message);
     if (!trial) {
         free(encoding);
         return NULL;
     }
-    close_encoder(encoding, trial);
+    vlclip_jpeg_close_encoder(trial);
     return encoding;
 }
 
-/* Encodes. 0 and the encoder's message on failure. */
-static int encode(const struct encoding *encoding, struct encoder *encoder, const unsigned char *rgb,
-                  size_t stride, unsigned width, unsigned height, int quality)
+/* Encodes `height` rows of `width` RGB pixels that begin `stride` bytes apart: a JPEG of `size` bytes, the
+ * encoder's, which stay until its next picture. Null on failure: then the encoder can only be closed. */
+const unsigned char *vlclip_jpeg_encode(struct encoder *encoder, const unsigned char *rgb, size_t stride,
+                                        unsigned width, unsigned height, int quality, size_t *size)
 {
     enum { AT_ONCE = 16 };
     unsigned char *rows[AT_ONCE];
+    const struct encoding *encoding = encoder->encoding;
     struct compress *jpeg = &encoder->jpeg;
     if (setjmp(encoder->mark))
-        return 0;
+        return NULL;
     jpeg->image_width = width;
     jpeg->image_height = height;
     jpeg->input_components = 3;
@@ -201,25 +212,8 @@ static int encode(const struct encoding *encoding, struct encoder *encoder, cons
         encoding->write_rows(jpeg, rows, num);
     }
     encoding->finish(jpeg);
-    return 1;
+    *size = encoder->size - encoder->destination.left;
+    return encoder->bytes;
 }
 
-/* A JPEG of `height` rows of `width` RGB pixels that begin `stride` bytes apart: `size` bytes, which
- * vlclip_jpeg_free frees. Null and a message on failure. */
-unsigned char *vlclip_jpeg_encode(const struct encoding *encoding, const unsigned char *rgb, size_t stride,
-                                  unsigned width, unsigned height, int quality, size_t *size, char *message)
-{
-    struct encoder *encoder = open_encoder(encoding, message);
-    if (!encoder)
-        return NULL;
-    unsigned char *bytes = NULL;
-    if (encode(encoding, encoder, rgb, stride, width, height, quality)) {
-        bytes = encoder->bytes;
-        *size = encoder->size - encoder->destination.left;
-        encoder->bytes = NULL;
-    }
-    close_encoder(encoding, encoder);
-    return bytes;
-}
-
-void vlclip_jpeg_free(unsigned char *bytes) { free(bytes); }
+const char *vlclip_jpeg_encoder_message(const struct encoder *encoder) { return encoder->message; }

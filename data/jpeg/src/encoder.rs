@@ -1,9 +1,9 @@
 //! A picture as JPEG.
 
-use crate::ffi::{self, MESSAGE_SIZE};
-use crate::library::text;
+use crate::ffi;
+use crate::kept::EncoderState;
 use crate::{Area, Library, MAX_SIDE};
-use std::ffi::{c_char, c_int, c_uint};
+use std::ffi::{CStr, c_int, c_uint};
 
 impl Library {
     /// Whether it can encode, too.
@@ -35,28 +35,29 @@ impl Library {
         let (width, height) = (side(area.width())?, side(area.height())?);
         let (rgb, stride) = area.buffer();
         let mut size = 0;
-        let mut message: [c_char; MESSAGE_SIZE] = [0; MESSAGE_SIZE];
-        // SAFETY: the library lives forever; an area's rows lie in its buffer, which is only read;
-        // size and message are written within their sizes.
+        let encoder = EncoderState::of(encoding)?;
+        // SAFETY: the encoder is alive; an area's rows lie in its buffer, which is only read; size is
+        // written within its size.
         let bytes = unsafe {
             ffi::vlclip_jpeg_encode(
-                encoding,
+                encoder.as_ptr(),
                 rgb.as_ptr(),
                 stride,
                 width,
                 height,
                 c_int::from(quality),
                 &mut size,
-                message.as_mut_ptr(),
             )
         };
         if bytes.is_null() {
-            return Err(text(&message));
+            // SAFETY: it is alive, and its message ends within it.
+            let message =
+                unsafe { CStr::from_ptr(ffi::vlclip_jpeg_encoder_message(encoder.as_ptr())) };
+            return Err(message.to_string_lossy().into_owned());
         }
-        // SAFETY: it gave `size` bytes, all of them written.
+        // SAFETY: it gave `size` bytes, all of them written, that stay until its next picture.
         let file = unsafe { std::slice::from_raw_parts(bytes, size) }.to_vec();
-        // SAFETY: they are freed once, and not used after.
-        unsafe { ffi::vlclip_jpeg_free(bytes) };
+        encoder.give_back();
         Ok(file)
     }
 }

@@ -17,9 +17,15 @@ pub(crate) struct RawEncoding {
     private: [u8; 0],
 }
 
-/// libjpeg's state for one picture.
+/// libjpeg's state for one picture after another.
 #[repr(C)]
 pub(crate) struct RawDecoder {
+    private: [u8; 0],
+}
+
+/// The same for encoding.
+#[repr(C)]
+pub(crate) struct RawEncoder {
     private: [u8; 0],
 }
 
@@ -40,18 +46,26 @@ unsafe extern "C" {
         place_size: usize,
         message: *mut c_char,
     ) -> *const RawLibrary;
-    pub(crate) fn vlclip_jpeg_open(
+    pub(crate) fn vlclip_jpeg_create(
         library: *const RawLibrary,
+        message: *mut c_char,
+    ) -> *mut RawDecoder;
+    pub(crate) fn vlclip_jpeg_open(
+        decoder: *mut RawDecoder,
         bytes: *const u8,
         size: usize,
         header: *mut RawHeader,
-        message: *mut c_char,
-    ) -> *mut RawDecoder;
+    ) -> c_int;
     pub(crate) fn vlclip_jpeg_start(
         decoder: *mut RawDecoder,
         eighths: c_uint,
         fancy: c_int,
         out: *mut RawHeader,
+    ) -> c_int;
+    pub(crate) fn vlclip_jpeg_crop(
+        decoder: *mut RawDecoder,
+        left: *mut c_uint,
+        width: *mut c_uint,
     ) -> c_int;
     pub(crate) fn vlclip_jpeg_skip(decoder: *mut RawDecoder, rows: c_uint) -> c_int;
     pub(crate) fn vlclip_jpeg_read(
@@ -62,20 +76,25 @@ unsafe extern "C" {
     ) -> c_int;
     pub(crate) fn vlclip_jpeg_finish(decoder: *mut RawDecoder) -> c_int;
     pub(crate) fn vlclip_jpeg_message(decoder: *const RawDecoder) -> *const c_char;
+    pub(crate) fn vlclip_jpeg_reset(decoder: *mut RawDecoder) -> c_int;
     pub(crate) fn vlclip_jpeg_close(decoder: *mut RawDecoder);
     pub(crate) fn vlclip_jpeg_load_encoding(
         path: *const c_char,
         message: *mut c_char,
     ) -> *const RawEncoding;
-    pub(crate) fn vlclip_jpeg_encode(
+    pub(crate) fn vlclip_jpeg_open_encoder(
         encoding: *const RawEncoding,
+        message: *mut c_char,
+    ) -> *mut RawEncoder;
+    pub(crate) fn vlclip_jpeg_encode(
+        encoder: *mut RawEncoder,
         rgb: *const u8,
         stride: usize,
         width: c_uint,
         height: c_uint,
         quality: c_int,
         size: *mut usize,
-        message: *mut c_char,
-    ) -> *mut u8;
-    pub(crate) fn vlclip_jpeg_free(bytes: *mut u8);
+    ) -> *const u8;
+    pub(crate) fn vlclip_jpeg_encoder_message(encoder: *const RawEncoder) -> *const c_char;
+    pub(crate) fn vlclip_jpeg_close_encoder(encoder: *mut RawEncoder);
 }

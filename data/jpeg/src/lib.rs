@@ -5,6 +5,7 @@ mod area;
 mod decoder;
 mod encoder;
 mod ffi;
+mod kept;
 mod library;
 
 pub use area::{Area, MAX_SIDE};

@@ -32,6 +32,7 @@ static_assert(offsetof(struct decompress, arithmetic) == 316, "arith_code");
 enum {
     MESSAGE_SIZE = 256, /* libjpeg writes at most 200 */
     MAX_SCANS = 100,    /* encoders write up to 12; thousands take hours and carry nothing */
+    MAX_PICTURES = 64,  /* of one decoder: each leaves its tables, 3 KB, until the decoder goes */
 };
 
 struct library {
@@ -43,6 +44,8 @@ struct library {
     unsigned (*read_rows)(struct decompress *, unsigned char **rows, unsigned max);
     unsigned (*skip_rows)(struct decompress *, unsigned rows);
     int (*finish)(struct decompress *);
+    void (*abort)(struct decompress *);
+    void (*crop)(struct decompress *, unsigned *left, unsigned *width);
     int (*resync)(struct decompress *, int desired);
 };
 
@@ -54,6 +57,7 @@ struct decoder {
     const struct library *library;
     jmp_buf mark;
     int failed;
+    int pictures; /* decoded before this one */
     char message[MESSAGE_SIZE];
 };
 
@@ -186,6 +190,8 @@ const struct library *vlclip_jpeg_load(const char *path, char *place, size_t pla
         {"jpeg_read_scanlines", &library->read_rows},
         {"jpeg_skip_scanlines", &library->skip_rows}, /* only libjpeg-turbo has it */
         {"jpeg_finish_decompress", &library->finish},
+        {"jpeg_abort_decompress", &library->abort},
+        {"jpeg_crop_scanline", &library->crop}, /* as above */
         {"jpeg_resync_to_restart", &library->resync},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
@@ -224,33 +230,40 @@ static int read_header(struct decoder *decoder)
     return 1;
 }
 
-/* Reads the header of `bytes`, which must outlive the decoder. Null and a message on failure. */
-struct decoder *vlclip_jpeg_open(const struct library *library, const unsigned char *bytes, size_t size,
-                                 struct header *header, char *message)
+/* A decoder without a picture, or null and a message. */
+struct decoder *vlclip_jpeg_create(const struct library *library, char *message) { return create(library, message); }
+
+/* Reads the header of `bytes`, which must outlive the picture. 0 on failure. */
+int vlclip_jpeg_open(struct decoder *decoder, const unsigned char *bytes, size_t size, struct header *header)
 {
-    struct decoder *decoder = create(library, message);
-    if (!decoder)
-        return NULL;
     decoder->source = (struct source_manager){
         .next = bytes,
         .left = size,
         .start = source_nothing,
         .fill = source_fill,
         .skip = source_skip,
-        .resync = library->resync,
+        .resync = decoder->library->resync,
         .end = source_nothing,
     };
     decoder->jpeg.source = &decoder->source;
-    if (!read_header(decoder)) {
-        snprintf(message, MESSAGE_SIZE, "%s", decoder->message);
-        vlclip_jpeg_close(decoder);
-        return NULL;
-    }
+    if (!read_header(decoder))
+        return 0;
     header->width = decoder->jpeg.image_width;
     header->height = decoder->jpeg.image_height;
     header->components = (unsigned)decoder->jpeg.num_components;
     header->precision = (unsigned)decoder->jpeg.precision;
-    return decoder;
+    return 1;
+}
+
+/* Makes the decoder ready for another picture, as good as new. 0 where it must be closed instead. */
+int vlclip_jpeg_reset(struct decoder *decoder)
+{
+    if (decoder->failed || ++decoder->pictures >= MAX_PICTURES || setjmp(decoder->mark))
+        return 0;
+    decoder->library->abort(&decoder->jpeg);
+    /* A picture that brings no tables must not be decoded with those of the one before. */
+    memset(decoder->jpeg.tables, 0, sizeof decoder->jpeg.tables);
+    return 1;
 }
 
 /* Starts decoding at eighths / 8 of the size, to RGB, or to CMYK where the file has four components.
@@ -271,6 +284,16 @@ int vlclip_jpeg_start(struct decoder *decoder, unsigned eighths, int fancy, stru
     out->height = jpeg->output_height;
     out->components = (unsigned)jpeg->output_components;
     out->precision = (unsigned)jpeg->precision;
+    return 1;
+}
+
+/* Leaves out what lies beside `width` columns from `left` on, once started and before any row. Both become
+ * those that come out, for they are widened to whole blocks. 0 on failure. */
+int vlclip_jpeg_crop(struct decoder *decoder, unsigned *left, unsigned *width)
+{
+    if (decoder->failed || setjmp(decoder->mark))
+        return 0;
+    decoder->library->crop(&decoder->jpeg, left, width);
     return 1;
 }
 

@@ -2,6 +2,7 @@
 //! whose hashes nearly agree. Of one group, products are positives of each other and in one split.
 
 mod groups;
+mod miniature;
 mod phash;
 
 pub use groups::groups;

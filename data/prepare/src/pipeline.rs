@@ -115,6 +115,7 @@ pub fn prepare(
         let (spent, damaged_answers) = (Spent::default(), 0);
         return Ok(Outcome { index, written: false, spent, damaged_answers });
     }
+    output::check_store(&cfg.output)?;
     let work = Work::open(&cfg.output, &identity)?;
     let agent = Agent::open(&cfg.refine, &work.path(work::ANSWERS), limit, &inputs.variable)?;
     let fetcher = Fetcher::new(&cfg.catalogue.fetch, Some(&work.path("fetched")))?;
@@ -135,11 +136,17 @@ pub fn prepare(
     let options = shards::options(cfg, metadata);
     let (journal, folder, work_in) = (&journal, &staging, &work);
     let writing = Writing { journal, work: work_in, folder, options: &options, progress, stop };
-    let splits = writing.run(&plan)?;
+    let sheet = staging.join("contact-sheet.png");
+    let (splits, drawn) = std::thread::scope(|scope| {
+        let drawn = scope.spawn(|| sheet::write(&gathered.chosen, journal, &sheet));
+        (writing.run(&plan), drawn.join())
+    });
+    let splits = splits?;
+    drawn
+        .map_err(|_| PrepareError::Internal("drawing the contact sheet panicked".to_owned()))??;
     let mut counts = gathered.counts;
     (counts.groups, counts.grouped) = (plan.groups, plan.grouped);
     gathered.rejects.finish()?;
-    sheet::write(&gathered.chosen, journal, &staging.join("contact-sheet.png"))?;
     let index = Index::new(identity, identity_sha256, counts, splits);
     output::publish(&cfg.output, &staging, &index, &inputs.config_yaml)?;
     let (spent, damaged_answers) = (stages.agent.spent(), stages.agent.damaged_answers());

@@ -12,6 +12,7 @@ mod file;
 mod folder;
 mod lexicon;
 mod product;
+mod queries;
 mod rng;
 mod row;
 mod scene;
@@ -33,11 +34,14 @@ use product::Catalogue;
 use row::CatalogueRow;
 
 /// Raised whenever the same specification would give other files than before.
-const GENERATOR_VERSION: u32 = 2;
+const GENERATOR_VERSION: u32 = 3;
 /// Products drawn at a time by one worker.
 const CHUNK: u64 = 16;
 /// The file of products.
 const CATALOGUE: &str = "catalogue.parquet";
+/// What customers look for, and the judgements of it.
+const QUERIES: &str = "queries.tsv";
+const QRELS: &str = "qrels.trec";
 
 /// What determines a sample: equal specifications give byte-identical files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,8 +79,9 @@ pub struct SampleSummary {
     pub written: bool,
 }
 
-/// Writes the sample to `out`: `catalogue.parquet`, `tokenizer.json`, `README.md` and `sample.json`. `progress` is told (products done, products in
-/// all) now and then, on the calling thread.
+/// Writes the sample to `out`: `catalogue.parquet`, `queries.tsv`, `qrels.trec`, `tokenizer.json`,
+/// `README.md` and `sample.json`. `progress` is told (products done, products in all) now and then,
+/// on the calling thread.
 ///
 /// Does nothing when `out` holds the same sample already. An interrupted call leaves no `out`
 /// behind; what it had written beside it is removed by the next call.
@@ -112,6 +117,7 @@ fn write_with_threads(
     };
     let mut store = Store::create(partial.path(), spec)?;
     draw_all(spec, num_threads, |row| store.push(row), &mut progress)?;
+    queries::write(partial.path(), &Catalogue::new(spec.seed), spec.seed, spec.products)?;
     let summary = store.finish(partial.path(), spec)?;
     partial.publish(out, &summary)?;
     Ok(summary)

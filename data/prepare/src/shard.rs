@@ -5,6 +5,7 @@
 
 mod columns;
 mod row;
+mod sink;
 mod writer;
 
 pub use columns::{OptionalColumns, shard_schema};

@@ -67,9 +67,7 @@ fn hashes_are_those_of_imagehash() {
         let hash = prepare::phash(&pixels, side("width") * 3, side("width"), side("height"));
         let expected = u64::from_str_radix(case["hash"].as_str().unwrap(), 16).unwrap();
         let distance = (hash.unwrap() ^ expected).count_ones();
-        assert!(distance <= 2, "{case}: {distance} bits");
         distances[distance as usize] += 1;
     }
-    println!("{} of {} hashes equal", distances[0], cases.len());
-    assert!(distances[0] * 100 >= cases.len() * 95, "{distances:?}");
+    assert_eq!(distances[0], cases.len(), "{distances:?}");
 }

@@ -144,4 +144,22 @@ mod tests {
         }
         assert!(PictureFile::open(&jpeg[..jpeg.len() / 2]).is_err());
     }
+
+    /// JPEGs of other subsamplings and codings, as Pillow wrote them, are in `tests`; this is 4:2:0,
+    /// whose chroma is interpolated over the edges of blocks, with every column as an edge.
+    #[test]
+    fn columns_beside_a_box_change_nothing_in_it() {
+        let (width, height) = (75, 41);
+        let mut rng = Rng::new(Purpose::Sample, &[7]);
+        let noise: Vec<u8> = (0..width * height * 3).map(|_| rng.below(256) as u8).collect();
+        let jpeg = encode_jpeg(&noise, width * 3, width, height, 97).unwrap();
+        let decoded = Picture::decode(&jpeg).unwrap();
+        for left in 0..width {
+            for right in [left + 1, (left + 9).min(width), (left + 33).min(width), width] {
+                let area = (left, left % 17, right - left, 1 + right % 20);
+                let cut = PictureFile::open(&jpeg).unwrap().cut(area, None).unwrap();
+                assert_eq!(cut, decoded.crop(area.0, area.1, area.2, area.3), "{area:?}");
+            }
+        }
+    }
 }

@@ -46,8 +46,9 @@ impl<'a> JpegFile<'a> {
         self.decoder.finish()
     }
 
-    /// The rows of the stored box `crop`, scaled in the inverse DCT to the least size that has at
-    /// least `size` x `size` pixels in the box. What lies below the box is not decoded.
+    /// The stored box `crop` and some of what lies beside it, scaled in the inverse DCT to the least
+    /// size that has at least `size` x `size` pixels in the box. What lies below the box is not decoded,
+    /// nor, beyond its entropy coding, what lies above and beside it.
     pub(super) fn part(
         mut self,
         crop: Box,
@@ -57,21 +58,32 @@ impl<'a> JpegFile<'a> {
     ) -> Result<Part, String> {
         let (left, top, width, height) = crop;
         let eighths = if self.lossless { 8 } else { eighths(width.min(height), size) };
-        let output = self.decoder.start(eighths, true)?;
+        let mut output = self.decoder.start(eighths, true)?;
         // A scaled pixel covers 8 / eighths stored ones from the left and from the top.
         let scale = f64::from(eighths) / 8.0;
         let [left, top, width, height] = [left, top, width, height].map(|v| v as f64 * scale);
         let first = if self.lossless { 0 } else { top.floor() as usize };
         let end = ((top + height).ceil() as usize).min(output.height);
+        let mut first_column = 0;
+        if !self.lossless {
+            let from = (left.floor() as usize).saturating_sub(BESIDE);
+            let to = ((left + width).ceil() as usize + BESIDE).min(output.width);
+            if to - from < output.width {
+                (first_column, output.width) = self.decoder.crop(from, to - from)?;
+            }
+        }
         if first > 0 {
             self.decoder.skip(first)?;
         }
         let rows = end - first;
         read(&mut self.decoder, output, room(pixels, rows * output.width * 3), spare)?;
-        let crop = [left, top - first as f64, width, height];
+        let crop = [left - first_column as f64, top - first as f64, width, height];
         Ok(Part { width: output.width, height: rows, crop })
     }
 }
+
+/// Columns decoded on both sides of a crop: chroma is interpolated from its neighbours.
+const BESIDE: usize = 4;
 
 /// The scale in eighths whose inverse DCT libjpeg-turbo has in SIMD.
 fn eighths(crop: usize, size: usize) -> u32 {

@@ -22,7 +22,7 @@ pub use encode::encode_jpeg;
 pub use file::PictureFile;
 pub use jpeg::Area;
 pub use preprocess::{Crop, Preprocessor, Resize};
-pub use resize::Filter;
+pub use resize::{Filter, Taps, vertical_first};
 
 /// A decoded picture: RGB, 8 bits per channel.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -48,15 +48,21 @@ impl Filter {
 /// Bits behind the binary point of a coefficient: 32 less 8 for the pixel and 2 for the sum.
 const BITS: u32 = 22;
 
-/// The inputs and coefficients of each output position along one axis.
-struct Taps {
+/// The inputs and coefficients of each output position along one axis: an output is the sum of
+/// [`Taps::HALF`] and of its inputs times their coefficients, through [`Taps::to_u8`].
+#[derive(Clone, Debug)]
+pub struct Taps {
     /// Per output: first input, and where its coefficients lie in `coefficients`.
     spans: Vec<(usize, std::ops::Range<usize>)>,
     coefficients: Vec<i32>,
 }
 
 impl Taps {
-    fn new(size_in: usize, size_out: usize, filter: Filter) -> Self {
+    /// What a sum begins with, so that it is rounded.
+    pub const HALF: i32 = 1 << (BITS - 1);
+
+    /// Those of `size_out` outputs from `size_in` inputs, neither of them 0.
+    pub fn new(size_in: usize, size_out: usize, filter: Filter) -> Self {
         let scale = size_in as f64 / size_out as f64;
         let filter_scale = scale.max(1.0);
         let support = filter.support() * filter_scale;
@@ -83,27 +89,37 @@ impl Taps {
         }
         taps
     }
-}
 
-fn to_u8(sum: i32) -> u8 {
-    (sum >> BITS).clamp(0, 255) as u8
-}
+    /// By output: its first input, and the coefficients of that and of those after it.
+    pub fn outputs(&self) -> impl ExactSizeIterator<Item = (usize, &[i32])> {
+        self.spans.iter().map(|(first, span)| (*first, &self.coefficients[span.clone()]))
+    }
 
-const HALF: i32 = 1 << (BITS - 1);
+    /// Number of coefficients of all outputs.
+    pub fn num_coefficients(&self) -> usize {
+        self.coefficients.len()
+    }
+
+    /// The pixel that a sum stands for.
+    #[inline(always)]
+    pub fn to_u8(sum: i32) -> u8 {
+        (sum >> BITS).clamp(0, 255) as u8
+    }
+}
 
 fn horizontal(source: &Picture, width: usize, filter: Filter) -> Picture {
     let taps = Taps::new(source.width, width, filter);
     let mut pixels = Vec::with_capacity(width * source.height * 3);
     for row in source.pixels.chunks_exact(source.width * 3) {
-        for (first, span) in &taps.spans {
-            let mut sum = [HALF; 3];
+        for (first, coefficients) in taps.outputs() {
+            let mut sum = [Taps::HALF; 3];
             let inputs = row[first * 3..].chunks_exact(3);
-            for (&k, pixel) in taps.coefficients[span.clone()].iter().zip(inputs) {
+            for (&k, pixel) in coefficients.iter().zip(inputs) {
                 for c in 0..3 {
                     sum[c] += i32::from(pixel[c]) * k;
                 }
             }
-            pixels.extend(sum.map(to_u8));
+            pixels.extend(sum.map(Taps::to_u8));
         }
     }
     Picture { width, height: source.height, pixels }
@@ -113,27 +129,22 @@ fn vertical(source: &Picture, height: usize, filter: Filter) -> Picture {
     let taps = Taps::new(source.height, height, filter);
     let stride = source.width * 3;
     let mut pixels = Vec::with_capacity(stride * height);
-    let mut sums = vec![HALF; stride];
-    for (first, span) in &taps.spans {
-        sums.fill(HALF);
+    let mut sums = vec![Taps::HALF; stride];
+    for (first, coefficients) in taps.outputs() {
+        sums.fill(Taps::HALF);
         let rows = source.pixels[first * stride..].chunks_exact(stride);
-        for (&k, row) in taps.coefficients[span.clone()].iter().zip(rows) {
+        for (&k, row) in coefficients.iter().zip(rows) {
             for (sum, &value) in sums.iter_mut().zip(row) {
                 *sum += i32::from(value) * k;
             }
         }
-        pixels.extend(sums.iter().map(|&sum| to_u8(sum)));
+        pixels.extend(sums.iter().map(|&sum| Taps::to_u8(sum)));
     }
     Picture { width: source.width, height, pixels }
 }
 
 /// Pillow 13's rule for which pass comes first.
-pub(super) fn vertical_first(
-    width_in: usize,
-    height_in: usize,
-    width: usize,
-    height: usize,
-) -> bool {
+pub fn vertical_first(width_in: usize, height_in: usize, width: usize, height: usize) -> bool {
     height < height_in
         && height_in as i128 - height as i128 > 2 * (width_in as i128 - width as i128)
 }

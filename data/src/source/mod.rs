@@ -22,4 +22,4 @@ pub use bucket::chain;
 pub(crate) use disk_cache::DiskCache;
 pub use local::find_files;
 pub use object::{Access, Object, find};
-pub use upload::{check_bucket, read_object, upload};
+pub use upload::{check_writable, read_object, upload};

@@ -86,10 +86,25 @@ pub fn read_object(url: &str) -> Result<Option<Bytes>, DataError> {
     }
 }
 
-/// Fails where the bucket of a URL cannot be reached and read.
+/// Fails where nothing can be written below a URL: writes an empty object, `.vlclip-probe`, and
+/// removes it.
 ///
 /// # Errors
 /// What the store says.
-pub fn check_bucket(url: &str) -> Result<(), DataError> {
-    read_object(&format!("{}/.vlclip", url.trim_end_matches('/'))).map(|_| ())
+pub fn check_writable(url: &str) -> Result<(), DataError> {
+    let (bucket, key) = open(&format!("{}/.vlclip-probe", url.trim_end_matches('/')))?;
+    let (store, at) = (bucket.store.clone(), key.clone());
+    let put = bucket.wait(None, async move {
+        store.put(&at, PutPayload::new()).await?;
+        // Who may write may not always remove; the object is empty.
+        let _ = store.delete(&at).await;
+        Ok(())
+    })?;
+    put.map_err(|error| match error {
+        Error::NotFound { .. } => DataError::Store {
+            url: url.to_owned(),
+            reason: "there is no such bucket, or nothing can be written to it".into(),
+        },
+        error => bucket.fault(&key, &error),
+    })
 }

@@ -61,6 +61,11 @@ impl Server {
         self.order(&json!({"delete": key}));
     }
 
+    /// Writes every object below `prefix` to a file below `folder`.
+    pub fn fetch(&mut self, prefix: &str, folder: &Path) {
+        self.order(&json!({"fetch": prefix, "folder": folder}));
+    }
+
     fn order(&mut self, order: &Value) -> Value {
         writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
         self.answer()

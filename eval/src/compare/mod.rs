@@ -1,13 +1,31 @@
 //! Two reports side by side: paired differences per metric and slice. Owns the schema of a
-//! comparison.
+//! comparison; `pair` fills it, `protocol` says whether it may, `gate` holds it against bounds.
 
-use crate::Subject;
+mod gate;
+mod markdown;
+mod pair;
+mod protocol;
+mod sign_flip;
+
+pub use gate::{Bound, Breach};
+pub use pair::{CompareOptions, compare};
+
+use crate::{EvalError, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// Name of the comparison's format.
+pub const COMPARISON_SCHEMA: &str = "vlclip.eval.comparison";
+/// Version of the comparison's format.
+pub const COMPARISON_SCHEMA_VERSION: u32 = 1;
 
 /// What `b` has over `a`, query by query.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
+    /// Always [`COMPARISON_SCHEMA`].
+    pub schema: String,
+    /// Always [`COMPARISON_SCHEMA_VERSION`].
+    pub schema_version: u32,
     /// The report that is compared with.
     pub a: Subject,
     /// The report that is judged.
@@ -30,6 +48,21 @@ pub struct Comparison {
     pub test: String,
 }
 
+impl Comparison {
+    /// One line of JSON, numbers in full precision.
+    ///
+    /// # Errors
+    /// None that a comparison made by this crate can cause.
+    pub fn to_json(&self) -> Result<String, EvalError> {
+        Ok(serde_json::to_string(self)? + "\n")
+    }
+
+    /// The comparison for readers: a table per task, its slices, the queries that changed most.
+    pub fn to_markdown(&self) -> String {
+        markdown::comparison(self)
+    }
+}
+
 /// One task of both reports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskComparison {
@@ -39,6 +72,8 @@ pub struct TaskComparison {
     pub only_a: usize,
     /// Scored queries that only `b` has.
     pub only_b: usize,
+    /// Names of the compared metrics, in the order to show them.
+    pub order: Vec<String>,
     /// By name.
     pub metrics: BTreeMap<String, Difference>,
     /// Rank of the first relevant item, over the queries where both reports have one.

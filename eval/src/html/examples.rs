@@ -88,7 +88,7 @@ fn items(items: &[ExampleItem], gallery: &Gallery, pictures: &mut Pictures) -> M
                     p.figures {
                         span.rank { "#" (numbers::count(item.rank)) }
                         " " (numbers::minus(f64::from(item.score), 3))
-                        @if item.relevant { " " span.tick { "✓ right" } }
+                        @if item.relevant { " " span.yes { "✓ right" } }
                     }
                 }
             }

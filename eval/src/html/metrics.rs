@@ -63,12 +63,12 @@ impl Verdict {
         }
     }
 
-    /// A sign that does not need colour.
+    /// A sign that does not need colour, and the thin space after it.
     fn sign(self) -> &'static str {
         match self {
-            Self::Better => "▲",
-            Self::Worse => "▼",
-            Self::Open => "≈",
+            Self::Better => "▲\u{2009}",
+            Self::Worse => "▼\u{2009}",
+            Self::Open => "",
         }
     }
 
@@ -84,9 +84,10 @@ impl Verdict {
     pub(super) fn chip(self, difference: &Difference) -> Markup {
         html! {
             span class={ "chip " (self.class()) } {
-                span aria-hidden="true" { (self.sign()) " " }
+                span aria-hidden="true" { (self.sign()) }
                 (numbers::difference(difference.difference))
-                span.words { " " (self.words()) }
+                span.words { " to baseline" }
+                span.spoken { ", " (self.words()) }
             }
         }
     }
@@ -106,7 +107,7 @@ impl Verdict {
 pub(super) fn table(report: &Report, name: &str, task: &TaskReport) -> Markup {
     let baseline = report.baseline.as_ref().and_then(|comparison| comparison.tasks.get(name));
     let confidence = report.protocol.confidence;
-    let percent = format!("{} %", numbers::minus(confidence * 100.0, 0));
+    let percent = numbers::level(confidence);
     let moves = |found: &MetricReport| found.optimistic > found.pessimistic;
     let any_ties = task.metrics.values().any(moves);
     let mut before = None;
@@ -124,7 +125,7 @@ pub(super) fn table(report: &Report, name: &str, task: &TaskReport) -> Markup {
                         @if baseline.is_some() {
                             th.n scope="col" { "Baseline" }
                             th.n scope="col" { "Difference" }
-                            th.n scope="col" { "its " (percent) " interval" }
+                            th.n scope="col" { "Its interval" }
                             th.n scope="col" { abbr title="Probability of such a difference if neither were better, corrected for the number of tests (Holm)" { "adj. p" } }
                         }
                         @if any_ties { th.n scope="col" { "Ties, worst – best" } }

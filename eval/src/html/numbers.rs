@@ -74,7 +74,14 @@ pub(super) fn share(share: f64) -> String {
     }
 }
 
-/// At most `most` characters of `text`, and whether that is all of it.
+/// A level of confidence: `95 %`, `99.9 %`.
+pub(super) fn level(confidence: f64) -> String {
+    // Two digits are more than any level in use has; binary fractions must not show.
+    let percent = (confidence * 1e4).round() / 100.0;
+    format!("{percent} %")
+}
+
+/// At most `most` characters of `text`; an ellipsis where that is not all of it.
 pub(super) fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", text[..end].trim_end()),
@@ -105,6 +112,8 @@ mod tests {
         assert_eq!(share(0.0004), "< 0.1 %");
         assert_eq!(share(0.034), "3.4 %");
         assert_eq!(share(1.0), "100 %");
+        assert_eq!(level(0.95), "95 %");
+        assert_eq!(level(0.999), "99.9 %");
         assert_eq!(cut("añb", 2), "añ…");
         assert_eq!(cut("añb", 3), "añb");
     }

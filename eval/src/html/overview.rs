@@ -20,6 +20,13 @@ pub(super) fn section(report: &Report) -> Markup {
                     (card(report, name, task))
                 }
             }
+            @if let Some(comparison) = &report.baseline {
+                p.note {
+                    "▲ better and ▼ worse than the baseline, as a paired test finds it with "
+                    (numbers::level(comparison.confidence))
+                    " confidence after correction for the number of tests; other differences may be chance."
+                }
+            }
             (notes(report))
         }
     }
@@ -123,8 +130,10 @@ fn notes(report: &Report) -> Markup {
 /// The metric of the headline that ties could move farthest.
 fn widest_ties(task: &TaskReport) -> Option<(String, MetricReport)> {
     let gap = |found: &MetricReport| found.optimistic - found.pessimistic;
+    // Of equals `max_by` takes the last: the one that the headline has first.
     headline(task)
         .into_iter()
+        .rev()
         .filter_map(|name| task.metrics.get(&name).map(|found| (name.clone(), *found)))
         .filter(|(_, found)| gap(found) > TIES_MATTER)
         .max_by(|a, b| gap(&a.1).total_cmp(&gap(&b.1)))

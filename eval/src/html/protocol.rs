@@ -1,8 +1,8 @@
 //! What a reader needs to repeat the evaluation, and to know what the figures mean.
 
 use super::examples::Pictures;
-use super::task::{candidates, own_item};
-use super::{numbers, task::anchor};
+use super::numbers;
+use super::task::{anchor, candidates, own_item};
 use crate::{Report, Subject, TaskReport};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -32,10 +32,8 @@ pub(super) fn section(report: &Report, pictures: &Pictures) -> Markup {
                 h3 { "Baseline" }
                 dl.terms { (subject_terms(&comparison.a)) }
             }
-            @for (name, task) in &report.tasks {
-                h3 { a href={ "#" (anchor(name)) } { (name) } }
-                (task_terms(task))
-            }
+            h3 { "Tasks" }
+            (tasks(&report.tasks))
             h3 { "Rules" }
             dl.terms {
                 div { dt { "Scores" } dd { (protocol.scores) } }
@@ -47,7 +45,7 @@ pub(super) fn section(report: &Report, pictures: &Pictures) -> Markup {
                     dd {
                         (protocol.intervals)
                         @if protocol.resamples > 0 {
-                            "; " (numbers::minus(protocol.confidence * 100.0, 1)) " %, "
+                            "; " (numbers::level(protocol.confidence)) ", "
                             (numbers::count(protocol.resamples)) " resamples, seed " (protocol.seed)
                         } @else { "; none were made (0 resamples)" }
                     }
@@ -57,8 +55,9 @@ pub(super) fn section(report: &Report, pictures: &Pictures) -> Markup {
                         dt { "Differences" }
                         dd {
                             "here less baseline, query by query; " (comparison.intervals) "; " (comparison.test)
-                            "; " (numbers::minus(comparison.confidence * 100.0, 1)) " %, "
-                            (numbers::count(comparison.resamples)) " resamples, seed " (comparison.seed)
+                            "; " (numbers::level(comparison.confidence)) ", "
+                            (numbers::count(comparison.resamples)) " resamples, "
+                            (numbers::count(comparison.permutations)) " sign flips, seed " (comparison.seed)
                         }
                     }
                     @if !comparison.protocol_differences.is_empty() {
@@ -122,36 +121,79 @@ fn hashes(title: &str, hashes: &BTreeMap<String, String>) -> Markup {
     }
 }
 
-fn task_terms(task: &TaskReport) -> Markup {
-    let (queries, relevance) = (&task.queries, &task.relevance);
+fn tasks(tasks: &BTreeMap<String, TaskReport>) -> Markup {
     html! {
-        dl.terms {
-            div { dt { "Pool" } dd { (numbers::counted(task.pool, "item", "items")) "; candidates: " (candidates(&task.candidates)) "; an item with the query's own id " (own_item(task.self_match)) } }
-            div {
-                dt { "Queries" }
-                dd {
-                    (numbers::count(queries.given)) " given, " (numbers::count(queries.scored)) " scored ("
-                    (numbers::count(queries.without_relevant)) " of them without a relevant item), "
-                    (numbers::count(queries.unjudged)) " not judged"
-                }
-            }
-            div {
-                dt { "Relevant items per query (R)" }
-                dd {
-                    "min " (numbers::count(relevance.min)) ", median " (numbers::rank(relevance.median))
-                    ", mean " (numbers::minus(relevance.mean, 2)) ", max " (numbers::count(relevance.max))
-                    "; queries by R: "
-                    @for (index, (relevant, count)) in relevance.histogram.iter().take(MAX_RELEVANCE).enumerate() {
-                        @if index > 0 { ", " }
-                        "R=" (numbers::count(*relevant)) ": " (numbers::count(*count))
+        div.scroll tabindex="0" role="region" aria-label="Tasks" {
+            table.tasks {
+                thead {
+                    tr {
+                        th scope="col" { "Task" }
+                        th.n scope="col" { "Pool" }
+                        th scope="col" { "Candidates" }
+                        th scope="col" { "Own item" }
+                        th.n scope="col" { "Queries given" }
+                        th.n scope="col" { "Scored" }
+                        th.n scope="col" { "Without relevant" }
+                        th.n scope="col" { "Not judged" }
+                        th.n scope="col" { abbr title="relevant items per scored query" { "R" } ", min – max" }
+                        th.n scope="col" { "R, median" }
+                        th.n scope="col" { "R, mean" }
+                        th.n scope="col" { "Tied items" }
+                        th.n scope="col" { "in queries" }
+                        th.n scope="col" { "run.trec lists" }
                     }
-                    @if relevance.histogram.len() > MAX_RELEVANCE { ", …" }
+                }
+                tbody {
+                    @for (name, task) in tasks {
+                        tr {
+                            th scope="row" { a href={ "#" (anchor(name)) } { (name) } }
+                            td.n { (numbers::count(task.pool)) }
+                            td { (candidates(&task.candidates)) }
+                            td { (own_item(task.self_match)) }
+                            td.n { (numbers::count(task.queries.given)) }
+                            td.n { (numbers::count(task.queries.scored)) }
+                            td.n { (numbers::count(task.queries.without_relevant)) }
+                            td.n { (numbers::count(task.queries.unjudged)) }
+                            td.n { (numbers::count(task.relevance.min)) " – " (numbers::count(task.relevance.max)) }
+                            td.n { (numbers::rank(task.relevance.median)) }
+                            td.n { (numbers::minus(task.relevance.mean, 2)) }
+                            td.n { (numbers::count(task.ties.relevant_items)) }
+                            td.n { (numbers::count(task.ties.queries)) }
+                            td.n { (numbers::count(task.run_depth)) }
+                        }
+                    }
                 }
             }
-            div { dt { "Ties" } dd { (numbers::counted(task.ties.relevant_items, "relevant item shares its", "relevant items share their")) " exact score with another item, in " (numbers::counted(task.ties.queries, "query", "queries")) } }
-            div { dt { "Dumped run" } dd { "run.trec lists " (numbers::count(task.run_depth)) " items per query" } }
-            div { dt { "Digest of the pool" } dd { code { (task.digests.items) } } }
-            div { dt { "Digest of the relevance" } dd { code { (task.digests.relevance) } } }
+        }
+        p.note {
+            "R is the number of relevant items of a scored query. Tied items are relevant ones that share their exact score with another item."
+        }
+        dl.terms {
+            @for (name, task) in tasks {
+                div {
+                    dt { (name) }
+                    dd {
+                        ul {
+                            li { "queries by R: " (relevance(task)) }
+                            li { "pool " code { (stated(&task.digests.items)) } }
+                            li { "relevance " code { (stated(&task.digests.relevance)) } }
+                        }
+                    }
+                }
+            }
         }
     }
+}
+
+/// `R=1: 300, R=2: 12`.
+fn relevance(task: &TaskReport) -> String {
+    let histogram = &task.relevance.histogram;
+    let part = |(relevant, queries): (&usize, &usize)| {
+        format!("R={}: {}", numbers::count(*relevant), numbers::count(*queries))
+    };
+    let mut parts: Vec<String> = histogram.iter().take(MAX_RELEVANCE).map(part).collect();
+    if histogram.len() > parts.len() {
+        parts.push("…".into());
+    }
+    parts.join(", ")
 }

@@ -47,7 +47,7 @@ fn figures(space: &Space) -> Markup {
                 "Modality gap",
                 space.modality_gap.map(|value| numbers::minus(value, 3)),
                 None,
-                "Distance between the means of the two sides, from 0 to 2. A gap lowers all cosines across the sides alike and by itself costs no ranks.",
+                "Distance between the means of the two sides, from 0 to 2. A constant gap shifts all scores of a query alike, so by itself it costs no ranks.",
             ))
             (figure("Width", Some(numbers::count(space.width)), None, "Components of an embedding."))
         }

@@ -115,8 +115,9 @@ pub fn search_items(
     search.finish(found)
 }
 
-/// A search in two phases; see the [module's text](search_items) for a pool in one place. All
-/// shares make it from the same queries, ids, judgements and options.
+/// A search in two phases, for a pool in several places: [`Search::score_relevant`], then
+/// [`Search::scan`], on each share, and [`Search::finish`] once. All processes make it from the same
+/// queries, ids, judgements and options. For a pool in one place there is [`search_items`].
 #[derive(Debug)]
 pub struct Search<'a> {
     queries: &'a Embeddings,
@@ -157,7 +158,7 @@ impl<'a> Search<'a> {
                 ("items", labels.items.len(), item_ids.len()),
             ] {
                 if labels != rows {
-                    return Err(EvalError::LabelCount { labels, rows, what });
+                    return Err(EvalError::PoolLabelCount { labels, rows, what });
                 }
             }
         }

@@ -15,12 +15,16 @@ pub(crate) struct Blocks {
     pub items: usize,
     pub strip: usize,
     pub queries: usize,
+    /// Items and queries that a device works on together.
+    pub on_device: (usize, usize),
 }
 
 impl Blocks {
     /// At width 512: 32 MiB of packed items shared by all threads; per thread 192 KiB of packed
-    /// queries and as much of scores, which stay in the second-level cache.
-    pub(crate) const DEFAULT: Self = Self { items: 16_384, strip: 512, queries: 96 };
+    /// queries and as much of scores, which stay in the second-level cache. On a device, half a GiB
+    /// of scores.
+    pub(crate) const DEFAULT: Self =
+        Self { items: 16_384, strip: 512, queries: 96, on_device: (65_536, 2_048) };
 }
 
 /// Queries of one label that are scored together.

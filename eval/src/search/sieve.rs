@@ -12,10 +12,6 @@ use crate::EvalError;
 use std::ops::Range;
 use std::sync::Mutex;
 
-/// Rows that a device works on together: half a GiB of scores.
-const ITEMS: usize = 65_536;
-const QUERIES: usize = 2_048;
-
 /// How far two f32 inner products of rows of `width` values can be apart when both multiply and
 /// add in f32, rounding to nearest, in whatever order and with or without fused multiply-adds.
 ///
@@ -97,9 +93,9 @@ impl Search<'_> {
         items: &(impl Items + ?Sized),
         scores: &RelevantScores,
     ) -> Result<Partial, EvalError> {
-        let mut groups = self.groups(scores, QUERIES)?;
+        let mut groups = self.groups(scores, self.blocks.on_device.1)?;
         let mut batch = Batch::default();
-        let covered = self.batches(items, ITEMS, &mut |rows| {
+        let covered = self.batches(items, self.blocks.on_device.0, &mut |rows| {
             batch.arrange(&self.kernel, rows, self.labels);
             let values: Vec<f32> = rows.iter().flat_map(|(_, row)| *row).copied().collect();
             sieve.load(&values, self.width())?;
@@ -214,6 +210,7 @@ impl Search<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::tests::SMALL;
     use crate::testing::{Random, embeddings, random_rows, repeated_rows};
     use crate::{Embeddings, Pools, Qrels, SearchOptions, SelfMatch, search};
 
@@ -310,13 +307,13 @@ mod tests {
                 ..SearchOptions::new(1 + random.below(20))
             };
             let expected = search(&queries, &items, &qrels, &options).expect("valid");
-            let process =
+            let mut process =
                 Search::new(&queries, items.shared_ids(), &qrels, &options).expect("valid");
             let scores = process.score_relevant(&items).expect("valid");
             let mut sieve = Backwards::default();
             // In parts, so that later ones meet thresholds.
-            let share = in_blocks(&items, 60);
-            let partial = process.scan_on(&mut sieve, &share, &scores).expect("valid");
+            process.blocks = SMALL;
+            let partial = process.scan_on(&mut sieve, &items, &scores).expect("valid");
             let found = process.finish(partial).expect("whole");
             assert_eq!(found.queries(), expected.queries());
             candidates += sieve.candidates;
@@ -324,11 +321,6 @@ mod tests {
         }
         assert!(inexact > 1000, "the two orders of summation must differ: {inexact}");
         assert!(candidates > 1000);
-    }
-
-    fn in_blocks(items: &Embeddings, rows: usize) -> crate::ItemShare {
-        let blocks = items.values().chunks(rows * items.width()).map(<[f32]>::to_vec);
-        crate::ItemShare::new(items.width(), (0..).step_by(rows).zip(blocks).collect())
     }
 
     fn count_inexact(queries: &Embeddings, items: &Embeddings) -> usize {

@@ -6,7 +6,7 @@ use super::*;
 use crate::Hit;
 use crate::testing::{Random, embeddings, random_rows, repeated_rows};
 
-const SMALL: Blocks = Blocks { items: 40, strip: 20, queries: 7 };
+pub(super) const SMALL: Blocks = Blocks { items: 40, strip: 20, queries: 7, on_device: (50, 4) };
 
 /// The score of one query and one item, computed alone.
 fn score_alone(query: &[f32], item: &[f32]) -> f32 {
@@ -180,7 +180,7 @@ fn any_division_of_the_items_gives_the_ranking_of_one_process() {
 }
 
 #[test]
-fn items_that_stream_are_read_twice_and_never_held() {
+fn items_that_stream_are_read_twice() {
     /// Makes its rows anew on each pass.
     struct Stream<'a>(&'a Embeddings, std::cell::Cell<usize>);
     impl Items for Stream<'_> {

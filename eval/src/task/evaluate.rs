@@ -1,14 +1,15 @@
 //! Computes a task's report from the exact ranks of its relevant items.
 
+use super::examples::examples;
+use super::tally::Tally;
 use super::{
-    Candidates, Digests, Examples, MetricReport, PerQuery, QueryCounts, RankReport,
-    RelevanceCounts, TaskReport, TieCounts,
+    Candidates, Digests, MetricReport, PerQuery, QueryCounts, RankReport, RelevanceCounts,
+    TaskReport,
 };
 use crate::bootstrap::Bootstrap;
-use crate::chance::{Chance, expected_first_rank};
-use crate::metrics::{Metric, metrics, value};
-use crate::ranking::{Place, cut_offs};
-use crate::slices::Labels;
+use crate::metrics::metrics;
+use crate::ranking::cut_offs;
+use crate::slices::{Labels, Scores, mean_per_class};
 use crate::{EvalError, Ranking};
 use std::collections::BTreeMap;
 
@@ -38,121 +39,121 @@ impl EvaluateOptions {
     }
 }
 
-/// Computes every metric at every cut-off from the exact ranks in `ranking`.
+/// Computes every metric at every cut-off from the exact ranks in `ranking`, and what a report says
+/// of them: intervals, curves, slices, examples.
 ///
 /// # Errors
-/// No cut-offs or a cut-off of 0; a cut-off beyond the pool; no judged query.
+/// No cut-offs or a cut-off of 0; a cut-off beyond the pool (beyond the largest, where queries have
+/// different pools); no judged query; labels that are not one per query, a slice column without any
+/// value, or given twice; impossible bootstrap settings.
 pub fn evaluate(ranking: &Ranking, options: &EvaluateOptions) -> Result<TaskReport, EvalError> {
+    options.bootstrap.check()?;
+    let largest = ranking.queries.iter().map(|query| query.pool).max().unwrap_or(0);
     let ks = cut_offs(&options.ks, ranking.largest_k())?;
-    let metrics = metrics(&ks);
-    let mut chance = Chance::default();
-    let mut sums = vec![MetricReport::default(); metrics.len()];
-    let mut columns = vec![Vec::new(); metrics.len()];
-    let mut per_query = PerQuery::default();
-    let mut ties = TieCounts { relevant_items: 0, queries: 0 };
-    let mut chance_ranks = 0.0;
-
-    for (query, id) in ranking.queries.iter().zip(ranking.query_ids.iter()) {
-        let Some(places) = &query.relevant else { continue };
-        let mut grades: Vec<u32> = places.iter().map(|place| place.grade).collect();
-        grades.sort_unstable_by(|a, b| b.cmp(a));
-        let ranks: Vec<_> = places.iter().map(|place| (place.rank, place.grade)).collect();
-        let (worst, best) = (untied(places, Resolve::Worst), untied(places, Resolve::Best));
-        for ((metric, sum), column) in metrics.iter().zip(&mut sums).zip(&mut columns) {
-            let found = value(*metric, &ranks, &grades);
-            column.push(found);
-            sum.value += found;
-            sum.chance += chance.expected(*metric, query.pool, &grades);
-            sum.pessimistic += value(*metric, &worst, &grades);
-            sum.optimistic += value(*metric, &best, &grades);
-        }
-        let tied = places.iter().filter(|place| place.pessimistic > place.optimistic).count();
-        ties.relevant_items += tied;
-        ties.queries += usize::from(tied > 0);
-        if !places.is_empty() {
-            chance_ranks += expected_first_rank(query.pool, places.len());
-        }
-        per_query.ids.push(id.clone());
-        per_query.relevant.push(places.len());
-        per_query.first_rank.push(places.first().map(|place| place.rank));
-    }
-
-    let (given, scored) = (ranking.queries.len(), per_query.ids.len());
+    let tally = Tally::of(ranking, &metrics(&ks), largest);
+    let (given, scored) = (ranking.queries.len(), tally.rows.len());
     if scored == 0 {
         return Err(EvalError::NothingJudged { queries: given });
     }
-    let first_ranks: Vec<usize> = per_query.first_rank.iter().flatten().copied().collect();
+    let labels = scored_labels(&options.slices, &tally.rows, given)?;
+    let classes = match &options.classes {
+        Some(classes) => scored_labels(std::slice::from_ref(classes), &tally.rows, given)?,
+        None => BTreeMap::new(),
+    };
+
+    let columns: Vec<&[f64]> = tally.values.iter().map(Vec::as_slice).collect();
+    let scores = Scores {
+        names: &tally.names,
+        values: &columns,
+        chance: &tally.chance,
+        pools: &tally.pools,
+    };
+    let slices = labels
+        .iter()
+        .map(|(column, labels)| (column.clone(), scores.slice(labels, &options.bootstrap)))
+        .collect();
+    let intervals = options.bootstrap.intervals(&columns);
+    let named = |at: usize| tally.names[at].clone();
+    let mean_of = |values: &[f64]| values.iter().sum::<f64>() / scored as f64;
+    let metrics = intervals
+        .into_iter()
+        .enumerate()
+        .map(|(at, interval)| {
+            let report = MetricReport {
+                value: mean_of(columns[at]),
+                interval,
+                chance: mean_of(&tally.chance[at]),
+                pessimistic: tally.pessimistic[at] / scored as f64,
+                optimistic: tally.optimistic[at] / scored as f64,
+            };
+            (named(at), report)
+        })
+        .collect();
+    let mean_per_class = classes.values().next().map(|classes| {
+        columns.iter().enumerate().map(|(at, c)| (named(at), mean_per_class(c, classes))).collect()
+    });
+
+    let first_ranks: Vec<usize> = tally.first_rank.iter().flatten().copied().collect();
     let first_rank = (!first_ranks.is_empty()).then(|| RankReport {
         mean: mean(&first_ranks),
         median: median(&first_ranks),
-        chance_mean: chance_ranks / first_ranks.len() as f64,
+        chance_mean: tally.chance_ranks / first_ranks.len() as f64,
     });
-    let names = || metrics.iter().map(Metric::to_string);
-    per_query.values = names().zip(columns).collect();
     Ok(TaskReport {
         description: options.description.clone(),
-        candidates: options.candidates.clone(),
-        digests: Digests::default(),
-        curves: BTreeMap::new(),
-        rank_histogram: Vec::new(),
-        scores: None,
-        slices: BTreeMap::new(),
-        mean_per_class: None,
-        examples: Examples::default(),
         pool: ranking.item_ids.len(),
+        candidates: options.candidates.clone(),
         self_match: ranking.self_match,
+        digests: Digests::of(ranking),
         queries: QueryCounts {
             given,
             scored,
             without_relevant: scored - first_ranks.len(),
             unjudged: given - scored,
         },
-        relevance: RelevanceCounts::new(&per_query.relevant),
-        ties,
+        relevance: RelevanceCounts::new(&tally.relevant),
+        ties: tally.ties,
         run_depth: ranking.depth,
         ks,
-        metrics: names().zip(sums.iter().map(|sum| sum.over(scored))).collect(),
+        metrics,
         first_rank,
-        per_query,
+        curves: tally.curves(),
+        rank_histogram: tally.rank_histogram(),
+        scores: None,
+        slices,
+        mean_per_class,
+        examples: examples(ranking, &tally, options.examples),
+        per_query: PerQuery {
+            ids: tally.rows.iter().map(|row| ranking.query_ids[*row].clone()).collect(),
+            relevant: tally.relevant,
+            first_rank: tally.first_rank,
+            values: tally.names.into_iter().zip(tally.values).collect(),
+            labels,
+        },
     })
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Resolve {
-    Best,
-    Worst,
-}
-
-/// Ranks and grades of the relevant items when every group of equal scores puts its relevant items
-/// first, highest grade first, or last, lowest grade first.
-fn untied(places: &[Place], resolve: Resolve) -> Vec<(usize, u32)> {
-    let mut ranks = Vec::with_capacity(places.len());
-    for group in places.chunk_by(|a, b| a.optimistic == b.optimistic) {
-        let mut grades: Vec<u32> = group.iter().map(|place| place.grade).collect();
-        grades.sort_unstable();
-        let first = match resolve {
-            Resolve::Best => {
-                grades.reverse();
-                group[0].optimistic
-            }
-            Resolve::Worst => group[0].pessimistic + 1 - group.len(),
-        };
-        ranks.extend((first..).zip(grades));
-    }
-    ranks
-}
-
-impl MetricReport {
-    fn over(self, count: usize) -> Self {
-        let count = count as f64;
-        Self {
-            value: self.value / count,
-            interval: None,
-            chance: self.chance / count,
-            pessimistic: self.pessimistic / count,
-            optimistic: self.optimistic / count,
+/// The labels of the scored queries, by column.
+fn scored_labels(
+    slices: &[Labels],
+    rows: &[usize],
+    queries: usize,
+) -> Result<BTreeMap<String, Vec<Option<String>>>, EvalError> {
+    let mut columns = BTreeMap::new();
+    for Labels { column, values } in slices {
+        let column = column.clone();
+        if values.len() != queries {
+            return Err(EvalError::LabelCount { column, found: values.len(), queries });
+        }
+        let labels: Vec<Option<String>> = rows.iter().map(|row| values[*row].clone()).collect();
+        if labels.iter().all(Option::is_none) {
+            return Err(EvalError::EmptySlices { column, queries: rows.len() });
+        }
+        if columns.insert(column.clone(), labels).is_some() {
+            return Err(EvalError::DuplicateSlices { column });
         }
     }
+    Ok(columns)
 }
 
 impl RelevanceCounts {
@@ -171,11 +172,11 @@ impl RelevanceCounts {
     }
 }
 
-fn mean(numbers: &[usize]) -> f64 {
+pub(crate) fn mean(numbers: &[usize]) -> f64 {
     numbers.iter().map(|number| *number as f64).sum::<f64>() / numbers.len() as f64
 }
 
-fn median(numbers: &[usize]) -> f64 {
+pub(crate) fn median(numbers: &[usize]) -> f64 {
     let mut sorted = numbers.to_vec();
     sorted.sort_unstable();
     let (low, high) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
@@ -186,7 +187,7 @@ fn median(numbers: &[usize]) -> f64 {
 mod tests {
     use super::*;
     use crate::testing::{Random, embeddings, random_rows};
-    use crate::{Embeddings, Qrels, SearchOptions, search};
+    use crate::{Embeddings, Qrels, SearchOptions, TieCounts, search};
 
     fn one_to_one(queries: &Embeddings, items: &Embeddings) -> Qrels {
         let pairs = queries.ids().iter().zip(items.ids());

@@ -1,9 +1,13 @@
 //! The report of one task: every metric beside chance, interval and tie bounds, and what is needed
 //! to understand them. Owns the schema of the report's per-task part; `evaluate` fills it.
 
+mod digests;
 mod evaluate;
+mod examples;
+mod tally;
 
 pub use evaluate::{EvaluateOptions, evaluate};
+pub(crate) use evaluate::{mean, median};
 
 use crate::SelfMatch;
 use crate::metrics::{Metric, metrics};
@@ -40,7 +44,7 @@ pub struct TaskReport {
     /// Rank of the first relevant item, over the scored queries that have one.
     pub first_rank: Option<RankReport>,
     /// Means of precision, recall, hits and ndcg, by these names, at cut-offs 1, 2, 3, 5, 10, 20, 30,
-    /// 50, 100, ... and the smallest pool.
+    /// 50, 100, ... and the largest pool.
     pub curves: BTreeMap<String, Vec<CurvePoint>>,
     /// Queries by the rank of their first relevant item: 1, 2-3, 4-7, ... up to the largest pool.
     /// Queries without a relevant item are in no bin.
@@ -75,10 +79,10 @@ pub enum Candidates {
 /// SHA-256 digests, in hexadecimal, of what a task was scored against.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digests {
-    /// Ids of the pool's items, in order.
+    /// Ids of the pool's items in byte order, a line feed after each: `sort ids | sha256sum`.
     pub items: String,
-    /// Each scored query's id, its number of candidates and its relevant items with their grades,
-    /// in the order of the queries.
+    /// Each scored query's id and number of candidates, and after it its relevant items and their
+    /// grades, one per line, both in byte order of the ids.
     pub relevance: String,
 }
 

@@ -30,7 +30,7 @@ pub use host::{HostBytes, HostPart, host_parts};
 pub use optim::{
     AdamWStep, OnDevice, ScaleUpdate, copy, fused_adamw, global_norm, scale, update_scale,
 };
-pub use process::{cpu_time, die_with_parent, exit_now, kill, kill_group};
+pub use process::{cpu_time, die_with_parent, exit_now, keep_freed_memory, kill, kill_group};
 pub use product::matrix_product;
 pub use recompute::recompute;
 pub use rng::{rng_state, set_rng_state};

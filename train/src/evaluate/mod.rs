@@ -19,7 +19,8 @@ use anyhow::{Context, Result};
 use configs::{Columns, Precision, RunConfig, Sides, Task, TaskKind, Workers};
 use encoder::Encoder;
 use eval::{
-    Bootstrap, EvaluateOptions, Gallery, Qrels, Ranking, Report, Side, Subject, TaskReport,
+    Bootstrap, CompareOptions, EvaluateOptions, Gallery, Qrels, Ranking, Report, Side, Subject,
+    TaskReport,
 };
 use faces::Thumbnails;
 use part::Part;
@@ -251,7 +252,11 @@ impl Found {
             Some(logit_scale),
             set.bootstrap.seed,
         )?);
-        let _ = baseline; // TEMP
+        if let Some(baseline) = baseline {
+            let options = CompareOptions::default();
+            report.baseline =
+                Some(eval::compare(baseline, &report, &options).context("the baseline's report")?);
+        }
         let mut thumbnails = Thumbnails::new(set, encoder.dir);
         let mut galleries = BTreeMap::new();
         for (task, shown) in report.shown() {

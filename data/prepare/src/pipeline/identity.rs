@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{FileStamp, PrepareError};
 
 /// Raised whenever the same configuration would give other rows than before.
-const PIPELINE_VERSION: u32 = 1;
+const PIPELINE_VERSION: u32 = 2;
 
 /// Keys that change how long a run takes or when it stops, but no row that it writes.
 const WITHOUT_EFFECT: [&str; 17] = [

@@ -11,13 +11,13 @@ use super::index::Index;
 use super::work::{INDEX, Work, beside, is_url, read_json, to_json};
 use crate::PrepareError;
 
-/// Fails now if the output cannot be written later.
+/// Fails now if the output cannot be written later, for a folder.
 ///
 /// # Errors
 /// The folder it goes into cannot be made or written.
 pub(super) fn check(output: &Output) -> Result<(), PrepareError> {
     if is_url(&output.dir) {
-        return data::source::check_bucket(&output.dir).map_err(PrepareError::Source);
+        return Ok(());
     }
     let partial = beside(Path::new(&output.dir), "partial")?;
     fs::create_dir_all(&partial).map_err(PrepareError::io("create", &partial))?;
@@ -27,6 +27,18 @@ pub(super) fn check(output: &Output) -> Result<(), PrepareError> {
     // Not empty where a run was interrupted.
     let _ = fs::remove_dir(&partial);
     Ok(())
+}
+
+/// The same for an object store, which is asked only when there is something to write: whoever reads
+/// finished shards may not be allowed to write.
+///
+/// # Errors
+/// What the store says.
+pub(super) fn check_store(output: &Output) -> Result<(), PrepareError> {
+    match is_url(&output.dir) {
+        true => data::source::check_writable(&output.dir).map_err(PrepareError::Source),
+        false => Ok(()),
+    }
 }
 
 /// The finished shards that are there already.

@@ -5,7 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{CATALOGUE, GENERATOR_VERSION, SampleSpec, SampleSummary};
+use super::{CATALOGUE, GENERATOR_VERSION, QRELS, QUERIES, SampleSpec, SampleSummary};
 use crate::PrepareError;
 
 const MARKER: &str = "sample.json";
@@ -143,7 +143,7 @@ fn existing(out: &Path, spec: &SampleSpec) -> Result<Option<SampleSummary>, Prep
 /// The first file of the sample that is not as it was written, by size.
 fn damage(out: &Path, summary: &SampleSummary) -> Option<String> {
     let catalogue = [(CATALOGUE, Some(summary.bytes))];
-    let others = ["tokenizer.json", "README.md"].map(|name| (name, None));
+    let others = [QUERIES, QRELS, "tokenizer.json", "README.md"].map(|name| (name, None));
     catalogue.into_iter().chain(others).find_map(|(name, expected)| {
         match fs::metadata(out.join(name)) {
             Err(error) => Some(format!("`{name}`: {error}")),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::builder::{
     BinaryBuilder, Float32Builder, Int32Builder, ListBuilder, StringBuilder, StructBuilder,
 };
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, BinaryArray, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 
 use super::row::ShardRow;
@@ -213,17 +213,19 @@ impl Columns {
 
     /// Takes the rows out as one record batch and starts anew.
     pub(super) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
+        let rows = self.rows;
         self.rows = 0;
         self.bytes = 0;
         let group = self.group.finish();
-        let image_raw = self.image_raw.finish();
+        let image = finish_pictures(&mut self.image, rows);
+        let image_raw = finish_pictures(&mut self.image_raw, rows);
         let attributes = self.attributes.finish();
         let weight = self.weight.finish();
         let mut columns: Vec<ArrayRef> = vec![Arc::new(self.product_id.finish())];
         if self.optional.group {
             columns.push(Arc::new(group));
         }
-        columns.push(Arc::new(self.image.finish()));
+        columns.push(Arc::new(image));
         if self.optional.image_raw {
             columns.push(Arc::new(image_raw));
         }
@@ -245,4 +247,11 @@ impl Columns {
         columns.push(Arc::new(self.caption_model.finish()));
         RecordBatch::try_new(self.schema.clone(), columns)
     }
+}
+
+/// Takes the pictures out, and makes room for as many bytes again: row groups are about equal.
+fn finish_pictures(pictures: &mut BinaryBuilder, rows: usize) -> BinaryArray {
+    let bytes = pictures.values_slice().len();
+    let next = BinaryBuilder::with_capacity(rows, bytes + bytes / 8);
+    std::mem::replace(pictures, next).finish()
 }

@@ -7,7 +7,6 @@
 //! The bytes depend only on the rows and the options, so equal input gives equal files.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use parquet::arrow::ArrowWriter;
@@ -17,10 +16,10 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::columns::{Columns, OptionalColumns};
 use super::row::ShardRow;
+use super::sink::{Sink, Written};
 use crate::PrepareError;
 
 /// Version of the shard contract, stored in every file under the key `vlclip.shard_contract`.
@@ -85,7 +84,7 @@ struct OpenFile {
     name: String,
     rows: u64,
     row_groups: u64,
-    parquet: ArrowWriter<Hashed<BufWriter<File>>>,
+    parquet: ArrowWriter<Sink>,
 }
 
 impl ShardWriter {
@@ -183,23 +182,20 @@ impl ShardWriter {
         let file = File::create(&path).map_err(PrepareError::io("create", &path))?;
         let properties = properties(&self.options)
             .map_err(|source| PrepareError::Parquet { path: path.clone(), source })?;
-        let out = Hashed { inner: BufWriter::new(file), hash: Sha256::new(), bytes: 0 };
-        let parquet = ArrowWriter::try_new(out, self.columns.schema().clone(), Some(properties))
-            .map_err(|source| PrepareError::Parquet { path: path.clone(), source })?;
+        let parquet =
+            ArrowWriter::try_new(Sink::new(file), self.columns.schema().clone(), Some(properties))
+                .map_err(|source| PrepareError::Parquet { path: path.clone(), source })?;
         Ok(OpenFile { path, name, rows: 0, row_groups: 0, parquet })
     }
 
     fn close_file(&mut self) -> Result<(), PrepareError> {
         let Some(file) = self.open.take() else { return Ok(()) };
         let OpenFile { path, name, rows, row_groups, parquet } = file;
-        let mut out = parquet
+        let out = parquet
             .into_inner()
             .map_err(|source| PrepareError::Parquet { path: path.clone(), source })?;
-        out.flush()
-            .and_then(|()| out.inner.get_ref().sync_all())
-            .map_err(PrepareError::io("write", &path))?;
-        let sha256 = hex(&out.hash.finalize());
-        self.finished.push(ShardFile { name, rows, row_groups, bytes: out.bytes, sha256 });
+        let Written { bytes, sha256 } = out.finish().map_err(PrepareError::io("write", &path))?;
+        self.finished.push(ShardFile { name, rows, row_groups, bytes, sha256 });
         Ok(())
     }
 }
@@ -210,6 +206,20 @@ impl OpenFile {
         move |source| PrepareError::Parquet { path, source }
     }
 }
+
+/// Columns of numbers and of words out of a few: there is nothing in them to compress.
+const SMALL: [&str; 10] = [
+    "product_type",
+    "grounding",
+    "box.x0",
+    "box.y0",
+    "box.x1",
+    "box.y1",
+    "box_score",
+    "caption_rounds",
+    "caption_stop",
+    "caption_model",
+];
 
 /// Pictures are compressed already: they are stored as they are, with no dictionary and no
 /// statistics. The texts around them repeat a lot and are compressed.
@@ -229,31 +239,11 @@ fn properties(options: &ShardOptions) -> Result<WriterProperties, ParquetError> 
             .set_column_dictionary_enabled(column.clone(), false)
             .set_column_statistics_enabled(column, EnabledStatistics::None);
     }
+    for name in SMALL {
+        let column = ColumnPath::new(name.split('.').map(str::to_owned).collect());
+        builder = builder.set_column_compression(column, Compression::UNCOMPRESSED);
+    }
     Ok(builder.build())
-}
-
-/// Hashes and counts what passes through, so that a file need not be read again.
-struct Hashed<W> {
-    inner: W,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Hashed<W> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(buf)?;
-        self.hash.update(&buf[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Calls at once, per minute, and the budget.
 
 use super::server::{Reply, Server, say};
-use super::{config, open, refine_all};
+use super::{called, config, open, refine_all};
 use prepare::refine::{RefineError, Stop};
 use serde_json::json;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ async fn no_more_calls_or_tokens_a_minute_than_allowed() {
         let server = Server::new(|number, _| say(&format!("Mug {number}")));
         let agent = Arc::new(open(&config(&server.url, home.path(), more), home.path()).unwrap());
         let all = tokio::spawn(async move { refine_all(&agent, &titles(6)).await });
-        server.called(calls).await;
+        called(&server, calls).await;
         // Time enough for one more.
         tokio::time::sleep(Duration::from_millis(300)).await;
         all.abort();

@@ -70,6 +70,17 @@ async fn refine_one(refine: &Refine, home: &Path, title: &str) -> Result<Refined
     open(refine, home).unwrap().refine(listing(title), None).await
 }
 
+/// Waits until so many calls came, for a minute at most.
+async fn called(server: &server::Server, count: usize) {
+    for _ in 0..6000 {
+        if server.calls().len() >= count {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{} of {count} calls came", server.calls().len());
+}
+
 /// All at once, in their order.
 async fn refine_all(agent: &Arc<Agent>, titles: &[String]) -> Vec<Result<Refined, RefineError>> {
     let mut tasks = JoinSet::new();

@@ -1,7 +1,7 @@
 //! What was paid once is not paid again.
 
 use super::server::{Reply, Server, say};
-use super::{config, listing, open, refine_all};
+use super::{called, config, listing, open, refine_all};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,7 +103,7 @@ async fn a_call_under_way_when_the_run_is_stopped_is_kept() {
         let agent = agent.clone();
         async move { agent.refine(listing("MUG"), None).await }
     });
-    server.called(1).await;
+    called(&server, 1).await;
     under_way.abort();
     assert!(under_way.await.unwrap_err().is_cancelled());
     agent.drain().await;

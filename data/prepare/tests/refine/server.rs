@@ -97,17 +97,6 @@ impl Server {
         self.seen.calls.lock().unwrap().clone()
     }
 
-    /// Waits until so many calls came, for a minute at most.
-    pub async fn called(&self, count: usize) {
-        for _ in 0..6000 {
-            if self.calls().len() >= count {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{} of {count} calls came", self.calls().len());
-    }
-
     /// The last message of each call.
     pub fn asked(&self) -> Vec<String> {
         self.calls().iter().map(|call| call.asked().to_owned()).collect()

@@ -32,8 +32,12 @@ pub(in crate::html) fn curve(name: &str, points: &[CurvePoint]) -> Markup {
     };
     let steps = rows(end, |value| format!("{value:.*}", decimals(end)));
     let ks: Vec<usize> = points.iter().map(|point| point.k).collect();
-    let columns: Vec<_> =
+    let mut columns: Vec<_> =
         labelled(&ks).into_iter().map(|k| (share(k), numbers::count(k))).collect();
+    // The last point is the whole pool, which is seldom round: named if it has room.
+    if columns.last().is_some_and(|(at, _)| *at < 0.86) {
+        columns.push((1.0, numbers::count(last.k)));
+    }
     chart.draw(
         &steps,
         &columns,
@@ -59,11 +63,11 @@ fn labelled(ks: &[usize]) -> Vec<usize> {
             })
             .collect()
     };
-    [&[1, 2, 3, 5][..], &[1, 2, 5], &[1, 3], &[1]]
+    [&[1, 2, 3, 5][..], &[1, 2, 5], &[1]]
         .into_iter()
         .map(is_round)
-        .find(|chosen| (2..=8).contains(&chosen.len()))
-        .unwrap_or_else(|| ks.iter().copied().take(8).collect())
+        .find(|chosen| (2..=7).contains(&chosen.len()))
+        .unwrap_or_else(|| ks.iter().copied().take(7).collect())
 }
 
 #[cfg(test)]

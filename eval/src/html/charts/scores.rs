@@ -6,7 +6,7 @@ use crate::html::numbers;
 use maud::{Markup, html};
 
 /// Bins that can be told apart; more are joined.
-const MOST_BINS: usize = 64;
+const MOST_BINS: usize = 40;
 
 /// Both distributions over one axis of scores.
 pub(in crate::html) fn scores(report: &ScoreReport) -> Markup {

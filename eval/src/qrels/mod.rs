@@ -1,4 +1,7 @@
-//! Relevance judgements: which items answer which query, and how well. Owns the TREC qrels format.
+//! Relevance judgements: which items answer which query, and how well. Owns the TREC qrels format;
+//! `parquet` owns the other.
+
+mod parquet;
 
 use crate::EvalError;
 use std::collections::BTreeMap;
@@ -36,12 +39,18 @@ impl Qrels {
         }
     }
 
-    /// Reads a TREC qrels file: `query iteration item grade` on each line, separated by white
-    /// space. Empty lines are passed over.
+    /// Reads judgements. A file whose name ends in `.parquet` has the columns `query_id` and
+    /// `item_id` (text or integers) and `grade` (integers of any width); any other is in the TREC
+    /// format: `query iteration item grade` on each line, separated by white space, empty lines
+    /// passed over.
     ///
     /// # Errors
-    /// Names file and line of what cannot be read, and the pair that is judged twice.
+    /// Names the file and the line, or row and column, of what cannot be read, and the pair that is
+    /// judged twice.
     pub fn read(path: &Path) -> Result<Self, EvalError> {
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet")) {
+            return parquet::read(path);
+        }
         let failed = |source| EvalError::Io { action: "read", path: path.to_owned(), source };
         let file = std::fs::File::open(path).map_err(failed)?;
         let mut qrels = Self::default();
