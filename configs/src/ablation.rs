@@ -2,7 +2,7 @@
 //! on the same tasks.
 
 use crate::error::Issue;
-use crate::{Checked, ConfigError, Task, Unchecked, validate};
+use crate::{Checked, ConfigError, EvalTasks, Unchecked, validate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -78,12 +78,11 @@ pub struct AblationEval {
     /// Cut-offs of the ranking metrics.
     #[serde(default = "crate::eval::ks")]
     pub k: Vec<usize>,
-    /// What is to be found, for which queries.
-    #[serde(default = "crate::eval::tasks")]
-    pub tasks: Vec<Task>,
-    /// As `eval.slices` of a run; the effects are reported for each slice as well.
-    #[serde(default)]
-    pub slices: Vec<String>,
+    /// What is to be found, for which queries: tasks and the columns that slice their queries, as
+    /// in a file of `vlclip eval --tasks`. The effects are reported for each slice as well. Tasks
+    /// whose queries have other columns are parts of their own.
+    #[serde(default = "parts")]
+    pub parts: Vec<EvalTasks>,
 }
 
 /// Columns of an evaluation by role.
@@ -152,6 +151,10 @@ impl RawAblation {
 /// and default.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(RawAblation).to_value()
+}
+
+fn parts() -> Vec<EvalTasks> {
+    vec![EvalTasks::default()]
 }
 
 fn seeds() -> Vec<u64> {

@@ -228,6 +228,6 @@ pub(crate) fn ks() -> Vec<usize> {
 fn batch() -> usize {
     128
 }
-pub(crate) fn tasks() -> Vec<Task> {
+fn tasks() -> Vec<Task> {
     vec![Task::new(TaskKind::TextToImage), Task::new(TaskKind::ImageToText)]
 }

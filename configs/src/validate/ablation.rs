@@ -2,6 +2,7 @@
 
 use super::{Checks, eval};
 use crate::ablation::{RawAblation, Reported};
+use crate::Task;
 use crate::error::Issue;
 use std::collections::BTreeSet;
 
@@ -74,8 +75,30 @@ fn evaluate(checks: &mut Checks, ablation: &RawAblation) {
     let section = &ablation.evaluate;
     checks.paths("evaluate.items", &section.items);
     eval::cut_offs(checks, "evaluate.k", &section.k);
-    eval::tasks(checks, "evaluate.", &section.tasks);
-    eval::slices(checks, "evaluate.slices", &section.slices);
+    if section.parts.is_empty() {
+        let message = "expected at least one list of tasks, found none; leave the key out for \
+                       text_to_image and image_to_text";
+        checks.fail("evaluate.parts", message.into());
+    }
+    for (i, part) in section.parts.iter().enumerate() {
+        let path = format!("evaluate.parts.{i}.");
+        eval::tasks(checks, &path, &part.tasks);
+        eval::slices(checks, &format!("{path}slices"), &part.slices);
+        let earlier = || section.parts.iter().take(i).flat_map(|part| &part.tasks);
+        for (j, task) in part.tasks.iter().enumerate() {
+            if earlier().any(|earlier| earlier.name() == task.name()) {
+                checks.fail(
+                    &format!("{path}tasks.{j}.name"),
+                    format!(
+                        "expected names that differ, found `{}` in an earlier part; give each its \
+                         own",
+                        task.name()
+                    ),
+                );
+            }
+        }
+    }
+    let tasks: Vec<Task> = section.parts.iter().flat_map(|part| part.tasks.clone()).collect();
     let columns = &section.columns;
     for (role, column) in [
         ("image", Some(&columns.image)),
@@ -92,7 +115,7 @@ fn evaluate(checks: &mut Checks, ablation: &RawAblation) {
     }
     distinct(checks, "metrics", &ablation.metrics);
     for (i, metric) in ablation.metrics.iter().enumerate() {
-        if let Err(expected) = eval::metric(metric, &section.tasks, &section.k, "evaluate.k") {
+        if let Err(expected) = eval::metric(metric, &tasks, &section.k, "evaluate.k") {
             let message = format!("expected {expected}, found `{metric}`");
             checks.fail(&format!("metrics.{i}"), message);
         }

@@ -3,16 +3,38 @@
 use super::{Ablation, AblationMetric, Contrast, ContrastKind, of_kind};
 use crate::markdown::table;
 
+/// The verdicts, and a table of arms by metrics.
+pub(super) fn summary(ablation: &Ablation) -> String {
+    let design = &ablation.design;
+    let verdicts = ablation.metrics.iter().filter_map(|metric| metric.verdict.as_ref());
+    let mut out: String = verdicts.map(|verdict| format!("- {}\n", verdict.sentence)).collect();
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    let mut rows = vec![vec!["arm".to_owned()]];
+    rows[0].extend(design.metrics.iter().cloned());
+    for (at, arm) in design.arms.iter().enumerate() {
+        let mut row = vec![arm.name.clone()];
+        row.extend(ablation.metrics.iter().map(|metric| of_arm(metric, at)));
+        rows.push(row);
+    }
+    out + &table(&rows)
+}
+
+/// `0.6123 [0.6001, 0.6245]`.
+pub(crate) fn of_arm(metric: &AblationMetric, arm: usize) -> String {
+    let found = of_kind(&metric.contrasts, ContrastKind::Arm).get(arm).copied();
+    found.map_or_else(String::new, |found| match found.interval {
+        Some([low, high]) => format!("{:.4} [{low:.4}, {high:.4}]", found.value),
+        None => format!("{:.4}", found.value),
+    })
+}
+
 pub(super) fn page(ablation: &Ablation) -> String {
     let design = &ablation.design;
-    let mut out = format!("# Ablation: {}\n\n", design.name);
-    for metric in &ablation.metrics {
-        if let Some(verdict) = &metric.verdict {
-            out.push_str(&format!("- {}\n", verdict.sentence));
-        }
-    }
+    let mut out = format!("# Ablation: {}\n\n{}", design.name, summary(ablation));
     if let Some(reported) = &design.reported {
-        out.push_str(&format!("\nReported: {}\n\n", reported.source));
+        out.push_str(&format!("\n## Reported\n\n{}\n\n", reported.source));
         for removal in &reported.removals {
             let changes = removal.changes.iter().map(|(metric, text)| format!("{metric} {text}"));
             let changes: Vec<String> = changes.collect();

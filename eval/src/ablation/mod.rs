@@ -210,6 +210,11 @@ impl Ablation {
         markdown::page(self)
     }
 
+    /// The verdicts, and the arms by metric.
+    pub fn summary(&self) -> String {
+        markdown::summary(self)
+    }
+
     /// The result as one HTML file that needs nothing else.
     pub fn to_html(&self) -> String {
         html::ablation_page(self)

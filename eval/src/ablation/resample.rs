@@ -62,10 +62,11 @@ fn draws(values: &Values, sums: &[Sum], key: &str, bootstrap: &Bootstrap) -> Vec
     if num_queries < 2 || num_seeds == 0 {
         return Vec::new();
     }
-    let mut random = Random::new("ablation", key, bootstrap.seed);
     // Without it the variance between seeds would come out as (S - 1) / S of what it is.
     let scale = (num_seeds as f64 / (num_seeds as f64 - 1.0).max(1.0)).sqrt();
-    let resample = |_: usize| {
+    let of_key = stream(key, bootstrap.seed);
+    let resample = |index: usize| {
+        let mut random = Random::keyed(of_key, index as u64);
         let of_seeds = counts(&mut random, num_seeds);
         let of_queries = counts(&mut random, num_queries);
         let seed_weight = |count: &f64| (1.0 + scale * (count - 1.0)) / num_seeds as f64;
@@ -79,6 +80,12 @@ fn draws(values: &Values, sums: &[Sum], key: &str, bootstrap: &Bootstrap) -> Vec
         sums.iter().map(|sum| weighted(&sum.weights, &means, &seed_weights)).collect()
     };
     (0..bootstrap.resamples).map(resample).collect()
+}
+
+/// A seed for the draws that `key` names (FNV-1a).
+fn stream(key: &str, seed: u64) -> u64 {
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    key.bytes().fold(0xcbf2_9ce4_8422_2325 ^ seed, mix)
 }
 
 /// How often each of `len` is drawn in `len` draws.

@@ -2,7 +2,7 @@
 //! one axis, then the protocol.
 
 use super::{document, numbers};
-use crate::ablation::markdown::{EFFECTS, KINDS, relative, seeds, settings};
+use crate::ablation::markdown::{EFFECTS, KINDS, of_arm, relative, seeds, settings};
 use crate::{Ablation, AblationMetric, Contrast, ContrastKind, Outcome};
 use maud::{Markup, html};
 
@@ -62,6 +62,7 @@ fn overview(ablation: &Ablation) -> Markup {
                     (verdict.sentence)
                 }
             }
+            (arms(ablation))
             @if let Some(reported) = &ablation.design.reported {
                 h3 { "Reported" }
                 p.about { (reported.source) }
@@ -79,6 +80,30 @@ fn overview(ablation: &Ablation) -> Markup {
                 }
             } @else {
                 p.absent { "Nothing was given that others reported." }
+            }
+        }
+    }
+}
+
+/// Arms by metrics.
+fn arms(ablation: &Ablation) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Arms by metric" {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "Arm" }
+                        @for metric in &ablation.metrics { th.n scope="col" { (metric.name) } }
+                    }
+                }
+                tbody {
+                    @for (at, arm) in ablation.design.arms.iter().enumerate() {
+                        tr {
+                            th.label scope="row" { bdi { (arm.name) } }
+                            @for metric in &ablation.metrics { td.n { (of_arm(metric, at)) } }
+                        }
+                    }
+                }
             }
         }
     }
