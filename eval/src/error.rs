@@ -371,7 +371,9 @@ pub enum EvalError {
         what: &'static str,
     },
     /// A run of an ablation lacks a task or metric.
-    #[error("arm `{arm}` with seed {seed} has no `{what}`: evaluate it on the same tasks as the others")]
+    #[error(
+        "arm `{arm}` with seed {seed} has no `{what}`: evaluate it on the same tasks as the others"
+    )]
     NotMeasured {
         /// `task` or `task/metric`.
         what: String,

@@ -1,8 +1,8 @@
 //! The file of `vlclip ablate`.
 
 use super::{Checks, eval};
-use crate::ablation::{RawAblation, Reported};
 use crate::Task;
+use crate::ablation::{RawAblation, Reported};
 use crate::error::Issue;
 use std::collections::BTreeSet;
 

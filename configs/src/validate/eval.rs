@@ -188,7 +188,8 @@ pub(super) fn metric(
         None if WITHOUT_K.contains(&metric) => Ok(()),
         Some((name, k)) if AT_K.contains(&name) => {
             let cut = k.parse::<usize>().ok().filter(|n| n.to_string() == k && ks.contains(n));
-            cut.map(|_| ()).ok_or_else(|| format!("a cut-off after `@` that is in {ks_path} ({ks:?})"))
+            cut.map(|_| ())
+                .ok_or_else(|| format!("a cut-off after `@` that is in {ks_path} ({ks:?})"))
         }
         _ => Err("a metric of `precision@K`, `recall@K`, `hits@K`, `ndcg@K`, `map@K`, `mrr` or \
                   `r_precision`"

@@ -128,7 +128,8 @@ fn rows(ablation: &Ablation, metric: &AblationMetric, contrasts: &[Contrast]) ->
                 ContrastKind::Arm => format!("{value:.4}"),
                 _ => format!("{value:+.4}"),
             };
-            let bound = |at: usize| contrast.interval.map_or("-".into(), |bounds| number(bounds[at]));
+            let bound =
+                |at: usize| contrast.interval.map_or("-".into(), |bounds| number(bounds[at]));
             let named = match kind {
                 ContrastKind::Arm => contrast.name.clone(),
                 _ => format!("{name}: {}", contrast.name),

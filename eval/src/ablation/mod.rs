@@ -249,3 +249,6 @@ impl Ablation {
 pub(crate) fn of_kind(contrasts: &[Contrast], kind: ContrastKind) -> Vec<&Contrast> {
     contrasts.iter().filter(|contrast| contrast.kind == kind).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Intervals of contrasts by resampling seeds and queries. Owns the bootstrap.
 
-use super::contrasts::Sum;
 use super::Contrast;
+use super::contrasts::Sum;
 use crate::Bootstrap;
 use crate::random::Random;
 
@@ -161,10 +161,8 @@ mod tests {
     /// Means: arm a 0.5 and 1.0 by seed, arm b 0.25 and 0.25.
     #[test]
     fn values_by_hand() {
-        let values = vec![
-            vec![vec![0.0, 1.0], vec![1.0, 1.0]],
-            vec![vec![0.5, 0.0], vec![0.0, 0.5]],
-        ];
+        let values =
+            vec![vec![vec![0.0, 1.0], vec![1.0, 1.0]], vec![vec![0.5, 0.0], vec![0.0, 0.5]]];
         let found = &measured(&values, &difference(), "", &Bootstrap::default())[0];
         assert_eq!(found.value, 0.5);
         assert_eq!(found.per_seed, [0.25, 0.75]);
@@ -182,8 +180,7 @@ mod tests {
         let drawn: Vec<f64> =
             draws(&values, &sums, "", &bootstrap).into_iter().map(|draw| draw[0]).collect();
         let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
-        let variance =
-            drawn.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / drawn.len() as f64;
+        let variance = drawn.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / drawn.len() as f64;
         let expected = (0.2f64.powi(2) + 0.1f64.powi(2) + 0.3f64.powi(2)) / 2.0 / 3.0;
         assert!((variance / expected - 1.0).abs() < 0.03, "{variance} {expected}");
     }

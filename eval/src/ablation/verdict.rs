@@ -4,11 +4,7 @@ use super::{Contrast, ContrastKind, Outcome, ReportedEffects, Verdict};
 
 /// Judges the effects of the reported factors and their order: each must lie on one side of 0 with
 /// its whole interval to count.
-pub(super) fn verdict(
-    metric: &str,
-    reported: &ReportedEffects,
-    contrasts: &[Contrast],
-) -> Verdict {
+pub(super) fn verdict(metric: &str, reported: &ReportedEffects, contrasts: &[Contrast]) -> Verdict {
     let find = |kind: ContrastKind, name: &str| {
         contrasts.iter().find(|contrast| contrast.kind == kind && contrast.name == name)
     };

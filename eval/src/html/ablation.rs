@@ -158,7 +158,8 @@ fn table(
         contrast.per_seed.iter().copied().chain([low, high, contrast.value]).collect::<Vec<f64>>()
     };
     let figures: Vec<f64> = shown.iter().flat_map(ends).collect();
-    let (low, high) = figures.iter().fold((0.0f64, 0.0f64), |(low, high), x| (low.min(*x), high.max(*x)));
+    let (low, high) =
+        figures.iter().fold((0.0f64, 0.0f64), |(low, high), x| (low.min(*x), high.max(*x)));
     let axis = Axis { low, high };
     let removals = shown.iter().any(|contrast| contrast.kind == ContrastKind::Removal);
     html! {

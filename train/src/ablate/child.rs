@@ -131,7 +131,11 @@ mod tests {
         let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do echo $i >&2; done; exit 7";
         let message = shell(script).expect_err("it fails").to_string();
         assert!(message.starts_with(&format!("`sh -c '{script}'` exited with status 7;")));
-        assert!(message.ends_with(" ends:\n  2\n  3\n  4\n  5\n  6\n  7\n  8\n  9\n  10\n  11\n  12\n  13"));
+        assert!(
+            message.ends_with(
+                " ends:\n  2\n  3\n  4\n  5\n  6\n  7\n  8\n  9\n  10\n  11\n  12\n  13"
+            )
+        );
         let message = shell("kill -9 $$").expect_err("it dies").to_string();
         assert!(message.contains("was killed by signal 9 (SIGKILL)"), "{message}");
         assert!(!message.contains("13"), "not the words of the one before: {message}");

@@ -171,7 +171,8 @@ impl<'a> Job<'a> {
     /// its weights would be those of neither.
     fn check_folder(&self) -> Result<()> {
         let stored = self.folder().join("config.yaml");
-        if !stored.is_file() {
+        // Without a checkpoint there is nothing to go on with.
+        if !stored.is_file() || !self.folder().join("latest").is_file() {
             return Ok(());
         }
         let before = RunConfig::load(&stored, &[])

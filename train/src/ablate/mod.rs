@@ -127,9 +127,9 @@ fn design(cfg: &AblationConfig) -> Design {
 
 fn arm_design(arm: &Arm) -> ArmDesign {
     let columns = [("image", &arm.columns.image), ("captions", &arm.columns.captions)];
-    let columns = columns.iter().filter_map(|(role, column)| {
-        Some(format!("measured with {role}={}", column.as_deref()?))
-    });
+    let columns = columns
+        .iter()
+        .filter_map(|(role, column)| Some(format!("measured with {role}={}", column.as_deref()?)));
     ArmDesign {
         name: arm.name.clone(),
         factors: arm.factors.clone(),

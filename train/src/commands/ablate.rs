@@ -10,9 +10,7 @@ use train::ablate::{Unfinished, ablate};
 /// Train variants of a run from several seeds, measure them on the same tasks, and say what each
 /// factor does and how sure that is; an interrupted ablation goes on where it stood.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  vlclip ablate configs/ablation/sample.yaml --set seeds=[0,1]"
-)]
+#[command(after_help = "Example:\n  vlclip ablate configs/ablation/sample.yaml --set seeds=[0,1]")]
 pub struct Args {
     /// YAML file.
     config: PathBuf,
