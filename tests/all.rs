@@ -1,6 +1,7 @@
 //! End to end: the `vlclip` command, parity with the Python peers, invariances of a run.
 #![allow(clippy::unwrap_used)]
 
+mod ablate;
 mod activation;
 mod bad_input;
 mod bench;

@@ -222,7 +222,7 @@ impl Task {
     }
 }
 
-fn ks() -> Vec<usize> {
+pub(crate) fn ks() -> Vec<usize> {
     vec![1, 5, 10]
 }
 fn batch() -> usize {

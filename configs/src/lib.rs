@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod ablation;
 mod auto;
 mod cadence;
 mod data;

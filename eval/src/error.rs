@@ -370,6 +370,32 @@ pub enum EvalError {
         /// `queries` or `items`.
         what: &'static str,
     },
+    /// A run of an ablation lacks a task or metric.
+    #[error(
+        "arm `{arm}` with seed {seed} has no `{what}`: evaluate it on the same tasks as the others"
+    )]
+    NotMeasured {
+        /// `task` or `task/metric`.
+        what: String,
+        /// Name of the arm.
+        arm: String,
+        /// Seed of the run.
+        seed: u64,
+    },
+    /// Two runs of an ablation cannot be compared query by query.
+    #[error(
+        "task `{task}`: arm `{arm}` with seed {seed} was measured on {what} than the first run: evaluate all arms on the same products, queries and judgements"
+    )]
+    ArmsDiffer {
+        /// The task.
+        task: String,
+        /// Name of the arm.
+        arm: String,
+        /// Seed of the run.
+        seed: u64,
+        /// What differs.
+        what: &'static str,
+    },
     /// The report is not valid JSON or lacks a field.
     #[error("report cannot be read: {0}")]
     Json(#[from] serde_json::Error),

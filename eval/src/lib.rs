@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod ablation;
 mod bootstrap;
 mod compare;
 mod embeddings;
@@ -23,6 +24,10 @@ mod task;
 mod testing;
 mod unfinished;
 
+pub use ablation::{
+    ABLATION_SCHEMA, ABLATION_SCHEMA_VERSION, Ablation, AblationMetric, ArmDesign, Contrast,
+    ContrastKind, Design, Outcome, ReportedEffects, ReportedRemoval, Stratum, Verdict,
+};
 pub use bootstrap::Bootstrap;
 pub use compare::{
     Bound, Breach, COMPARISON_SCHEMA, COMPARISON_SCHEMA_VERSION, CompareOptions, Comparison,

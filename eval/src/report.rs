@@ -229,7 +229,7 @@ impl Report {
     }
 }
 
-fn write_file(
+pub(crate) fn write_file(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
 ) -> Result<(), EvalError> {

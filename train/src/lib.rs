@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod ablate;
 pub mod device;
 pub mod dist;
 pub mod doctor;

@@ -40,6 +40,12 @@ impl StopSignal {
         Ok(Self(asked))
     }
 
+    /// One that never comes.
+    #[cfg(test)]
+    pub(crate) fn never() -> Self {
+        Self(Arc::new(AtomicBool::new(false)))
+    }
+
     /// Becomes true once a signal has come.
     pub fn flag(&self) -> &AtomicBool {
         &self.0

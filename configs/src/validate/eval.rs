@@ -17,15 +17,7 @@ impl Unchecked for EvalTasks {
 pub(super) fn eval(checks: &mut Checks, eval: &Eval, best: &str) {
     checks.paths("eval.items", &eval.items);
     checks.cadence("eval.every", eval.every);
-    if eval.k.is_empty() {
-        checks.fail("eval.k", "expected at least one cut-off, found none; write [1, 5, 10]".into());
-    }
-    for (i, k) in eval.k.iter().enumerate() {
-        let path = format!("eval.k.{i}");
-        checks.at_least_one(&path, *k);
-        let holds = !eval.k.iter().take(i).any(|earlier| earlier == k);
-        checks.require(holds, &path, "cut-offs that differ", format!("{k} twice"));
-    }
+    cut_offs(checks, "eval.k", &eval.k);
     checks.at_least_one("eval.batch", eval.batch);
     tasks(checks, "eval.", &eval.tasks);
     slices(checks, "eval.slices", &eval.slices);
@@ -38,10 +30,22 @@ pub(super) fn eval(checks: &mut Checks, eval: &Eval, best: &str) {
     if let Some(Guard { metric: named, max_drop, .. }) = &eval.guard {
         not_negative(checks, "eval.guard.max_drop", *max_drop);
         if let Some(named) = named.as_deref().filter(|named| *named != best)
-            && let Err(expected) = metric(named, eval)
+            && let Err(expected) = metric(named, &eval.tasks, &eval.k, "eval.k")
         {
             checks.fail("eval.guard.metric", format!("expected {expected}, found `{named}`"));
         }
+    }
+}
+
+pub(super) fn cut_offs(checks: &mut Checks, path: &str, ks: &[usize]) {
+    if ks.is_empty() {
+        checks.fail(path, "expected at least one cut-off, found none; write [1, 5, 10]".into());
+    }
+    for (i, k) in ks.iter().enumerate() {
+        let path = format!("{path}.{i}");
+        checks.at_least_one(&path, *k);
+        let holds = !ks.iter().take(i).any(|earlier| earlier == k);
+        checks.require(holds, &path, "cut-offs that differ", format!("{k} twice"));
     }
 }
 
@@ -50,7 +54,7 @@ fn not_negative(checks: &mut Checks, path: &str, value: f64) {
     checks.require(holds, path, "a finite number of at least 0", value);
 }
 
-fn slices(checks: &mut Checks, path: &str, slices: &[String]) {
+pub(super) fn slices(checks: &mut Checks, path: &str, slices: &[String]) {
     for (i, column) in slices.iter().enumerate() {
         let path = format!("{path}.{i}");
         checks.require(!column.is_empty(), &path, "the name of a column", "empty text");
@@ -59,7 +63,7 @@ fn slices(checks: &mut Checks, path: &str, slices: &[String]) {
     }
 }
 
-fn tasks(checks: &mut Checks, section: &str, tasks: &[Task]) {
+pub(super) fn tasks(checks: &mut Checks, section: &str, tasks: &[Task]) {
     if tasks.is_empty() {
         checks.fail(
             &format!("{section}tasks"),
@@ -161,15 +165,20 @@ fn values(checks: &mut Checks, path: &str, task: &Task) {
     }
 }
 
-/// Whether `name` is a metric, `TASK/METRIC`, that the section measures; if not, what is expected.
-pub(super) fn metric(name: &str, eval: &Eval) -> Result<(), String> {
+/// Whether `name` is a metric, `TASK/METRIC`, of `tasks` with the cut-offs `ks`, which are the key
+/// `ks_path`; if not, what is expected.
+pub(super) fn metric(
+    name: &str,
+    tasks: &[Task],
+    ks: &[usize],
+    ks_path: &str,
+) -> Result<(), String> {
     const AT_K: [&str; 6] = ["precision", "recall", "hits", "ndcg", "map", "mrr"];
     const WITHOUT_K: [&str; 3] = ["map", "mrr", "r_precision"];
     let (task, metric) = name.split_once('/').unwrap_or(("", name));
-    if !eval.tasks.iter().any(|known| known.name() == task) {
-        let names: Vec<String> =
-            eval.tasks.iter().map(|task| format!("`{}`", task.name())).collect();
-        let example = eval.tasks.first().map_or("text_to_image", Task::name);
+    if !tasks.iter().any(|known| known.name() == task) {
+        let names: Vec<String> = tasks.iter().map(|task| format!("`{}`", task.name())).collect();
+        let example = tasks.first().map_or("text_to_image", Task::name);
         return Err(format!(
             "`TASK/METRIC` with a task of {}, e.g. `{example}/hits@5`",
             names.join(" or ")
@@ -178,9 +187,9 @@ pub(super) fn metric(name: &str, eval: &Eval) -> Result<(), String> {
     match metric.split_once('@') {
         None if WITHOUT_K.contains(&metric) => Ok(()),
         Some((name, k)) if AT_K.contains(&name) => {
-            let ks = &eval.k;
             let cut = k.parse::<usize>().ok().filter(|n| n.to_string() == k && ks.contains(n));
-            cut.map(|_| ()).ok_or_else(|| format!("a cut-off after `@` that is in eval.k ({ks:?})"))
+            cut.map(|_| ())
+                .ok_or_else(|| format!("a cut-off after `@` that is in {ks_path} ({ks:?})"))
         }
         _ => Err("a metric of `precision@K`, `recall@K`, `hits@K`, `ndcg@K`, `map@K`, `mrr@K`, \
                   `map`, `mrr` or `r_precision`"

@@ -1,10 +1,12 @@
 //! The checks across keys: every problem of a configuration at once, each naming its key.
 
+mod ablation;
 mod data;
 mod eval;
 mod prepare;
 mod refine;
 
+pub(crate) use ablation::issues as ablation_issues;
 pub(crate) use prepare::issues as prepare_issues;
 
 use crate::error::Issue;
@@ -203,7 +205,7 @@ fn checkpoint(checks: &mut Checks, cfg: &RawConfig) {
     let best = &checkpoint.best;
     match &cfg.eval {
         Some(eval) => {
-            if let Err(expected) = eval::metric(best, eval) {
+            if let Err(expected) = eval::metric(best, &eval.tasks, &eval.k, "eval.k") {
                 checks.fail("checkpoint.best", format!("expected {expected}, found `{best}`"));
             }
         }

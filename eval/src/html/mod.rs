@@ -1,6 +1,7 @@
 //! A report as one HTML file that needs nothing else: no script, no font, no request. Owns the page:
 //! its sections are the files beside this one, its looks are `style.css`.
 
+mod ablation;
 mod charts;
 mod examples;
 mod metrics;
@@ -10,6 +11,8 @@ mod protocol;
 mod slices;
 mod space;
 mod task;
+
+pub(crate) use ablation::page as ablation_page;
 
 use crate::{Gallery, Report};
 use maud::{DOCTYPE, Markup, PreEscaped, html};

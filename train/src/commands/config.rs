@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Subcommand;
 use configs::RunConfig;
+use configs::ablation::AblationConfig;
 use configs::prepare::PrepareConfig;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +29,9 @@ enum Action {
         /// That of `vlclip prepare`.
         #[arg(long)]
         prepare: bool,
+        /// That of `vlclip ablate`.
+        #[arg(long, conflicts_with = "prepare")]
+        ablation: bool,
     },
 }
 
@@ -41,14 +45,19 @@ struct File {
     /// The file is one of `vlclip prepare`.
     #[arg(long)]
     prepare: bool,
+    /// The file is one of `vlclip ablate`.
+    #[arg(long, conflicts_with = "prepare")]
+    ablation: bool,
 }
 
 impl File {
     /// Loads the file, and gives it back with every default.
     fn resolved(&self) -> Result<String> {
-        Ok(match self.prepare {
-            true => PrepareConfig::load(&self.config, &self.overrides)?.to_yaml()?,
-            false => RunConfig::load(&self.config, &self.overrides)?.to_yaml()?,
+        let (path, overrides) = (&self.config, &self.overrides);
+        Ok(match (self.prepare, self.ablation) {
+            (true, _) => PrepareConfig::load(path, overrides)?.to_yaml()?,
+            (_, true) => AblationConfig::load(path, overrides)?.to_yaml()?,
+            _ => RunConfig::load(path, overrides)?.to_yaml()?,
         })
     }
 }
@@ -63,8 +72,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             file.resolved()?;
             eprintln!("{}: valid", file.config.display());
         }
-        Action::Schema { prepare } => {
-            let schema = if *prepare { configs::prepare::schema() } else { configs::schema() };
+        Action::Schema { prepare, ablation } => {
+            let schema = match (prepare, ablation) {
+                (true, _) => configs::prepare::schema(),
+                (_, true) => configs::ablation::schema(),
+                _ => configs::schema(),
+            };
             super::print(&(serde_json::to_string_pretty(&schema)? + "\n"))?;
         }
     }

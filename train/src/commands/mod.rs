@@ -1,5 +1,6 @@
 //! One module per command; each turns its arguments into one call of the library.
 
+mod ablate;
 mod bench;
 mod compare;
 mod config;
@@ -47,6 +48,8 @@ pub enum Command {
     Launch(launch::Args),
     /// Show that neither the number of processes nor micro-batches change the training.
     Verify(verify::Args),
+    /// Train variants of a run from several seeds, and say what each factor does.
+    Ablate(ablate::Args),
     /// Show what is in shards, with advice, or what a model or checkpoint is.
     Inspect(inspect::Args),
     /// Measure retrieval of a model over held-out products.
@@ -78,6 +81,7 @@ impl Command {
             Self::Train(args) => train::run(&args),
             Self::Launch(args) => launch::run(&args),
             Self::Verify(args) => verify::run(&args),
+            Self::Ablate(args) => ablate::run(&args),
             Self::Inspect(args) => inspect::run(&args),
             Self::Eval(args) => eval::run(&args),
             Self::Compare(args) => compare::run(&args),

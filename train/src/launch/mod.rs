@@ -8,5 +8,6 @@ mod workers;
 
 pub use layout::{Layout, Meeting};
 pub use output::Console;
+pub(crate) use signals::in_words;
 pub use signals::stop_signals;
 pub use supervisor::Supervisor;

@@ -1,0 +1,60 @@
+//! Whether the reported direction was found again, in a sentence that follows from the numbers alone.
+
+use super::{Contrast, ContrastKind, Outcome, ReportedEffects, Verdict};
+
+/// Judges the effects of the reported factors and their order: each must lie on one side of 0 with
+/// its whole interval to count.
+pub(super) fn verdict(metric: &str, reported: &ReportedEffects, contrasts: &[Contrast]) -> Verdict {
+    let find = |kind: ContrastKind, name: &str| {
+        contrasts.iter().find(|contrast| contrast.kind == kind && contrast.name == name)
+    };
+    let mut findings = Vec::new();
+    let factors: Vec<&str> = reported.removals.iter().map(|removal| &*removal.factor).collect();
+    for factor in &factors {
+        let found = find(ContrastKind::Effect, factor);
+        let words = [
+            format!("{factor} helps"),
+            format!("{factor} harms"),
+            format!("it cannot be told whether {factor} helps"),
+        ];
+        findings.push(finding(found, words));
+    }
+    for pair in factors.windows(2) {
+        let (first, second) = (pair[0], pair[1]);
+        let found = find(ContrastKind::Lead, &format!("{first} - {second}"));
+        let words = [
+            format!("{first} matters more than {second}"),
+            format!("{first} matters less than {second}"),
+            format!("it cannot be told whether {first} matters more than {second}"),
+        ];
+        findings.push(finding(found, words));
+    }
+    let outcome = match findings.iter().map(|(side, _)| *side).min().unwrap_or(0) {
+        1 => Outcome::Reproduced,
+        0 => Outcome::CannotTell,
+        _ => Outcome::Contradicted,
+    };
+    let start = match outcome {
+        Outcome::Reproduced => "The reported direction is reproduced",
+        Outcome::Contradicted => "The reported direction is not reproduced",
+        Outcome::CannotTell => "Whether the reported direction holds here cannot be told",
+    };
+    let findings: Vec<String> = findings.into_iter().map(|(_, words)| words).collect();
+    Verdict { outcome, sentence: format!("{start} ({metric}): {}.", findings.join("; ")) }
+}
+
+/// The side of 0 that a contrast lies on, in `words` for above, below and neither.
+fn finding(found: Option<&Contrast>, words: [String; 3]) -> (i32, String) {
+    let [above, below, neither] = words;
+    let Some(found) = found else { return (0, format!("{neither}: no arms show it")) };
+    let words = match found.side() {
+        1 => above,
+        -1 => below,
+        _ => neither,
+    };
+    let interval = match found.interval {
+        Some([low, high]) => format!("{low:+.4} to {high:+.4}"),
+        None => "no interval".into(),
+    };
+    (found.side(), format!("{words} ({:+.4}, {interval})", found.value))
+}
