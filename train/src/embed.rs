@@ -1,6 +1,7 @@
 //! Embeds products batch by batch: what `vlclip embed` writes and `vlclip search` asks with. Holds
 //! one batch at a time.
 
+use crate::encoder::Encoder;
 use crate::model::Clip;
 use crate::model_dir::ModelDir;
 use crate::step::{pixels, token_ids, with_precision};
@@ -206,27 +207,11 @@ pub fn embed_texts(
     batch: usize,
     precision: Precision,
 ) -> Result<Vec<f32>> {
-    let mut vectors = Vec::new();
-    for (start, texts) in (0..).step_by(batch.max(1)).zip(texts.chunks(batch.max(1))) {
-        let mut rows = Vec::with_capacity(texts.len());
-        for (index, text) in texts.iter().enumerate() {
-            if text.trim().is_empty() {
-                bail!(
-                    "query {} is empty: expected a text such as \"red leather bag\"",
-                    start + index + 1
-                );
-            }
-            rows.push(model_dir.tokenizer.encode(text)?.ids);
-        }
-        let length = rows.iter().map(Vec::len).max().unwrap_or(0);
-        rows.iter_mut().for_each(|ids| ids.resize(length, model_dir.tokenizer.pad_id()));
-        let ids_bt = token_ids(&rows.concat(), length, model.device());
-        let text_bd = tch::no_grad(|| {
-            with_precision(precision, model.device(), || model.encode_text(&ids_bt))
-        })?;
-        vectors.extend(Vec::<f32>::try_from(text_bd.to_kind(Kind::Float).flatten(0, -1))?);
+    if let Some(empty) = texts.iter().position(|text| text.trim().is_empty()) {
+        bail!("query {} is empty: expected a text such as \"red leather bag\"", empty + 1);
     }
-    Ok(vectors)
+    let encoder = Encoder { model, dir: model_dir, precision, batch: batch.max(1) };
+    encoder.texts(&texts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Embeds a picture as evaluation sees it, D values in f32.
@@ -239,12 +224,8 @@ pub fn embed_picture(
     picture: &Picture,
     precision: Precision,
 ) -> Result<Vec<f32>> {
-    let bytes = model_dir.picture.evaluate(picture)?;
-    let image_bhwc = pixels(&bytes, 1, model_dir.picture.size, model.device());
-    let image_bd = tch::no_grad(|| {
-        with_precision(precision, model.device(), || model.encode_image(&image_bhwc, None))
-    })?;
-    Ok(Vec::try_from(image_bd.to_kind(Kind::Float).flatten(0, -1))?)
+    let encoder = Encoder { model, dir: model_dir, precision, batch: 1 };
+    encoder.picture(picture)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod dist;
 pub mod doctor;
 mod due;
 pub mod embed;
+mod encoder;
 mod evaluate;
 mod gpu_scores;
 mod grounding_dino;

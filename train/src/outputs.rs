@@ -181,12 +181,27 @@ impl<'a> Outputs<'a> {
             ..Subject::default()
         };
         let of = Measured { metric: self.best_metric.clone(), items: set.items.clone() };
-        let found = evaluate(model, model_dir, set, subject, None, self.group, |_| ())?;
+        let baseline = match &self.written {
+            Some(written) if at.step > 0 => match stored_report(written.folder.path(), 0) {
+                Ok(report) => report,
+                // Of an earlier version of this program, say: no reason to stop training.
+                Err(error) => {
+                    written.log.say(&format!("warning: not compared with step 0: {error:#}"));
+                    None
+                }
+            },
+            _ => None,
+        };
+        let found =
+            evaluate(model, model_dir, set, subject, baseline.as_ref(), self.group, |_| ())?;
         let guarded = self.watch.guarded().to_owned();
         let (value, guarded) = self.group.led(|| {
             let (written, found) = self.written.as_mut().zip(found).context("the first rank")?;
             for line in &found.warnings {
                 written.log.say(&format!("warning: {line}"));
+            }
+            if let Some(error) = &found.incomparable {
+                written.log.say(&format!("warning: not compared with step 0: {error}"));
             }
             written.report(at.step, found, [&of.metric, &guarded])
         })?;

@@ -89,7 +89,8 @@ fn attempt(args: &Args) -> Result<ExitCode> {
     Ok(if breaches.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) })
 }
 
-fn read(path: &Path) -> Result<Report> {
+/// The report that `path` is, or that the folder holds.
+pub(super) fn read(path: &Path) -> Result<Report> {
     let mut file = path.to_owned();
     if path.is_dir() {
         file.push(REPORT);

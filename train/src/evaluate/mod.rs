@@ -5,7 +5,6 @@
 //! shards ──► part (per rank) ──► products (first rank) ──► posed (per task) ──► ranked ──► report
 //! ```
 
-mod encoder;
 mod faces;
 mod part;
 mod posed;
@@ -13,14 +12,14 @@ mod products;
 mod ranked;
 
 use crate::dist::Group;
+use crate::encoder::Encoder;
 use crate::model::Clip;
 use crate::model_dir::ModelDir;
 use anyhow::{Context, Result};
 use configs::{Columns, Precision, RunConfig, Sides, Task, TaskKind, Workers};
-use encoder::Encoder;
 use eval::{
-    Bootstrap, CompareOptions, EvaluateOptions, Gallery, Qrels, Ranking, Report, Side, Subject,
-    TaskReport,
+    Bootstrap, CompareOptions, EvalError, EvaluateOptions, Gallery, Qrels, Ranking, Report, Side,
+    Subject, TaskReport,
 };
 use faces::Thumbnails;
 use part::Part;
@@ -91,6 +90,8 @@ pub struct Evaluation {
     pub rankings: BTreeMap<String, Ranking>,
     /// What the queries and items that the report shows look like, by task.
     pub galleries: BTreeMap<String, Gallery>,
+    /// Why the report is not compared with the baseline that was given, if so.
+    pub incomparable: Option<EvalError>,
     /// Rows that could not be used, a few lines per cause.
     pub warnings: Vec<String>,
 }
@@ -112,7 +113,7 @@ struct Whole {
 }
 
 /// The tasks of `set` over all its distinct products, which the ranks embed and search together,
-/// compared with `baseline` where there is one. `None` on all ranks but the first. A collective:
+/// compared with `baseline` where there is one and the two compare. `None` on all ranks but the first. A collective:
 /// every rank must call it.
 ///
 /// # Errors
@@ -255,10 +256,13 @@ impl Found {
             Some(logit_scale),
             set.bootstrap.seed,
         )?);
+        let mut incomparable = None;
         if let Some(baseline) = baseline {
             let options = CompareOptions::default();
-            report.baseline =
-                Some(eval::compare(baseline, &report, &options).context("the baseline's report")?);
+            match eval::compare(baseline, &report, &options) {
+                Ok(comparison) => report.baseline = Some(comparison),
+                Err(error) => incomparable = Some(error),
+            }
         }
         let mut thumbnails = Thumbnails::new(set, encoder.dir);
         let mut galleries = BTreeMap::new();
@@ -274,6 +278,6 @@ impl Found {
             galleries.insert(task, gallery);
         }
         let warnings = warnings.clone();
-        Ok(Evaluation { report, rankings: self.rankings, galleries, warnings })
+        Ok(Evaluation { report, rankings: self.rankings, galleries, incomparable, warnings })
     }
 }

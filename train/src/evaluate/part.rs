@@ -1,7 +1,7 @@
 //! What one rank embeds of the evaluation set: whole batches of it.
 
-use super::encoder::{Encoder, unit};
 use super::{EvalSet, Gathered};
+use crate::encoder::{Encoder, unit};
 use anyhow::Result;
 use configs::{CaptionsUsed, Sides};
 use data::{Captions, Scan, ScanOptions, Shard};

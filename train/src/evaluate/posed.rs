@@ -1,9 +1,9 @@
 //! A task made ready: its queries, its pool, and what is relevant. One function per kind.
 
-use super::encoder::{Encoder, unit};
 use super::faces::Faces;
 use super::products::Products;
 use super::{EvalSet, Gathered};
+use crate::encoder::{Encoder, unit};
 use anyhow::{Context, Result, bail, ensure};
 use configs::{CaptionsUsed, MissingItems, Sides, Task, TaskKind};
 use eval::{Candidates, Embeddings, Labels, Qrels, SelfMatch};

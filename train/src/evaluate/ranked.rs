@@ -3,11 +3,11 @@
 //! are.
 
 use super::Gathered;
-use super::encoder::Encoder;
 use super::part::Part;
 use super::posed::{Pool, Posed};
 use super::products::{Products, Starts};
 use crate::dist::Group;
+use crate::encoder::Encoder;
 use crate::gpu_scores::GpuScores;
 use anyhow::{Context, Result};
 use configs::CaptionsUsed;

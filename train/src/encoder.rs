@@ -80,7 +80,15 @@ impl Encoder<'_> {
         Ok(rows)
     }
 
-    fn run<T>(&self, body: impl FnOnce(&crate::model::Clip) -> T) -> Result<T> {
+    /// A decoded picture: one row.
+    pub fn picture(&self, picture: &Picture) -> Result<Vec<f32>> {
+        let transform = &self.dir.picture;
+        let bytes = transform.evaluate(picture)?;
+        let pixels_bhwc = pixels(&bytes, 1, transform.size, self.model.device());
+        unit_rows(self.run(|model| model.encode_image(&pixels_bhwc, None))?)
+    }
+
+    fn run<T>(&self, body: impl FnOnce(&Clip) -> T) -> Result<T> {
         let device = self.model.device();
         Ok(tch::no_grad(|| with_precision(self.precision, device, || body(self.model)))?)
     }
