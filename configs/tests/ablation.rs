@@ -96,7 +96,7 @@ fn the_recipe_and_all_it_names_load() {
     let cfg = AblationConfig::load(&root.join("configs/ablation/sample.yaml"), &[]);
     let cfg = cfg.unwrap_or_else(|e| panic!("{e}"));
     let shards = PrepareConfig::load(&root.join("configs/prepare/ablation.yaml"), &[]);
-    let shards = shards.unwrap_or_else(|e| panic!("{e}")).output.dir.display().to_string();
+    let shards = shards.unwrap_or_else(|e| panic!("{e}")).output.dir.clone();
     assert_eq!(cfg.evaluate.items, [format!("{shards}/test")]);
     let mut columns = Vec::new();
     for arm in &cfg.arms {

@@ -38,7 +38,7 @@ pub(super) fn contrasts(design: &Design) -> Vec<Sum> {
     }
     for (i, a) in crossing.factors().iter().enumerate() {
         for b in &crossing.factors()[..i] {
-            if let Some(terms) = crossing.effect(&[*a, *b]) {
+            if let Some(terms) = crossing.effect(&[a, b]) {
                 all.push(named(ContrastKind::Interaction, &format!("{b} x {a}"), &terms));
             }
         }
