@@ -105,7 +105,7 @@ impl<'a> Crossing<'a> {
                 let present = (0..wanted.len()).filter(there);
                 let factors = others.iter().copied().chain(present.clone().map(|i| wanted[i]));
                 let absent = wanted.len() - present.count();
-                let sign = if absent % 2 == 0 { 1.0 } else { -1.0 };
+                let sign = if absent.is_multiple_of(2) { 1.0 } else { -1.0 };
                 Some((self.arm(&factors.collect())?, sign))
             };
             (0..corners).map(corner).collect()
