@@ -38,7 +38,7 @@ pub(super) fn contrasts(design: &Design) -> Vec<Sum> {
     }
     for (i, a) in crossing.factors().iter().enumerate() {
         for b in &crossing.factors()[..i] {
-            if let Some(terms) = crossing.effect(&[*a, *b]) {
+            if let Some(terms) = crossing.effect(&[a, b]) {
                 all.push(named(ContrastKind::Interaction, &format!("{b} x {a}"), &terms));
             }
         }
@@ -105,7 +105,7 @@ impl<'a> Crossing<'a> {
                 let present = (0..wanted.len()).filter(there);
                 let factors = others.iter().copied().chain(present.clone().map(|i| wanted[i]));
                 let absent = wanted.len() - present.count();
-                let sign = if absent % 2 == 0 { 1.0 } else { -1.0 };
+                let sign = if absent.is_multiple_of(2) { 1.0 } else { -1.0 };
                 Some((self.arm(&factors.collect())?, sign))
             };
             (0..corners).map(corner).collect()

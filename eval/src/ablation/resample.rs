@@ -1,7 +1,7 @@
 //! Intervals of contrasts by resampling seeds and queries. Owns the bootstrap.
 
-use super::Contrast;
 use super::contrasts::Sum;
+use super::{Contrast, ContrastKind};
 use crate::Bootstrap;
 use crate::random::Random;
 
@@ -48,7 +48,11 @@ pub(super) fn measured(
             name: sum.name.clone(),
             weights: sum.weights.clone(),
             value: weighted(&sum.weights, &means, &equal),
-            interval: interval(drawn, bootstrap.confidence),
+            interval: interval(drawn, bootstrap.confidence).map(|bounds| match sum.kind {
+                // The scaling of seeds can lead beyond what a metric can be.
+                ContrastKind::Arm => bounds.map(|bound| bound.clamp(0.0, 1.0)),
+                _ => bounds,
+            }),
             per_seed: (0..num_seeds).map(alone).collect(),
         }
     };
@@ -133,7 +137,6 @@ impl Contrast {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ablation::ContrastKind;
     use crate::testing;
 
     fn difference() -> [Sum; 1] {

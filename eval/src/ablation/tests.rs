@@ -14,7 +14,7 @@ fn report(values: &[f64]) -> Report {
     let rows = embeddings("d", &rows);
     let qrels = Qrels::new(rows.ids().iter().map(|id| (id.clone(), id.clone(), 1)));
     let ranking = search(&rows, &rows, &qrels.expect("valid"), &SearchOptions::new(5));
-    let label = |at: usize| Some(if at % 3 == 0 { "no_box" } else { "given" }.to_owned());
+    let label = |at: usize| Some(if at.is_multiple_of(3) { "no_box" } else { "given" }.to_owned());
     let options = EvaluateOptions {
         slices: vec![Labels {
             column: "grounding".into(),
@@ -69,7 +69,7 @@ fn reports(grounding: f64, refinement: f64) -> Vec<Vec<Report>> {
         let shift = noise(0.01);
         let values: Vec<f64> = (0..QUERIES)
             .map(|at| {
-                let crop = if at % 3 == 0 { 0.0 } else { grounding * has("grounding") };
+                let crop = if at.is_multiple_of(3) { 0.0 } else { grounding * has("grounding") };
                 let text = refinement * has("refinement");
                 0.4 + hardness[at] + crop + text + shift + noise(0.05)
             })

@@ -71,8 +71,9 @@ fn overview(ablation: &Ablation) -> Markup {
                         div {
                             dt { "without " (removal.factor) }
                             dd {
-                                @for (metric, change) in &removal.changes {
-                                    span { (metric) " " (change) "  " }
+                                @for (at, (metric, change)) in removal.changes.iter().enumerate() {
+                                    @if at > 0 { ", " }
+                                    (metric) " " (change)
                                 }
                             }
                         }
