@@ -135,9 +135,9 @@ fn reports_do_not_depend_on_the_number_of_processes() {
     let alone = TinyRun::new();
     alone.train_to_the_end(&settings);
     let expected = report(&folder(&alone));
-    for processes in [2, 3] {
+    for processes in [2, 4] {
         let run = TinyRun::new();
-        let batch = format!("batch={{size: {}}}", 12 * processes);
+        let batch = format!("batch={{size: {}}}", 8 * processes);
         let output =
             run.launch(processes, &[&settings[..], &["--set", &batch]].concat()).output().unwrap();
         assert!(output.status.success(), "{}", text(&output));

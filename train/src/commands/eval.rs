@@ -3,7 +3,7 @@
 use super::model::ModelArgs;
 use anyhow::{Context, Result, bail, ensure};
 use configs::{Checked, Columns, EvalTasks, Task, TaskKind, Workers};
-use eval::{Report, Subject};
+use eval::Subject;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

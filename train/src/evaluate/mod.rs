@@ -142,7 +142,7 @@ pub fn evaluate(
             posed,
             products: &whole.products,
             starts: &whole.starts,
-            depth: depth(set, posed, &whole.products),
+            depth: depth(set, posed.queries.len(), posed.pool.len(&whole.products)),
         });
         let ranking = ranked(group, lead.as_ref(), &part, &encoder)
             .with_context(|| format!("task `{}`", task.name()))?;
@@ -187,12 +187,12 @@ fn gather(
     Ok(Some(Whole { products, starts, warnings }))
 }
 
-/// Items listed per query.
-fn depth(set: &EvalSet, posed: &Posed, products: &Products) -> usize {
+/// Items listed per query, of so many.
+fn depth(set: &EvalSet, queries: usize, items: usize) -> usize {
     let max_k = set.k.iter().copied().max().unwrap_or(1);
     match set.run_depth {
         Some(depth) => depth.max(max_k),
-        None => eval::run_depth(posed.queries.len(), products.len(), max_k),
+        None => eval::run_depth(queries, items, max_k),
     }
 }
 

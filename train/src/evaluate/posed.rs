@@ -43,6 +43,17 @@ pub enum Pool {
     Given(Embeddings),
 }
 
+impl Pool {
+    /// Number of items.
+    pub fn len(&self, products: &Products) -> usize {
+        match self {
+            Self::Given(items) => items.len(),
+            Self::Gathered(Gathered::Products(_)) => products.len(),
+            Self::Gathered(Gathered::Captions) => products.captions.iter().map(Vec::len).sum(),
+        }
+    }
+}
+
 /// A prompt that needs no grammar: our choice.
 const TEMPLATE: &str = "a photo of a {} product";
 /// More pairs of similar items are a sign of a column that says too little.

@@ -169,8 +169,8 @@ fn other_and_damaged_samples_are_refused() {
     write_sample(&out, &spec(100), |_, _| {}).unwrap();
     assert!(
         refusal(&out, &spec(101)).contains(
-            "already holds another sample (100 products, seed 11, generator 2; wanted: 101 \
-             products, seed 11, generator 2)"
+            "already holds another sample (100 products, seed 11, generator 3; wanted: 101 \
+             products, seed 11, generator 3)"
         ),
         "{}",
         refusal(&out, &spec(101))
