@@ -46,7 +46,7 @@ struct Space {
 }
 
 fn sum(parts: &[&[f32]]) -> Vec<f32> {
-    let mut total = vec![0.0; WIDTH];
+    let mut total = [0.0; WIDTH];
     for part in parts {
         total.iter_mut().zip(*part).for_each(|(total, part)| *total += part);
     }

@@ -84,7 +84,6 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         command: std::env::args().collect::<Vec<_>>().join(" "),
         hashes: opened.files.hashes,
         data_hashes: data_hashes(&set.tasks)?,
-        ..Subject::default()
     };
     let bar = super::bar(None, "products");
     let done = |products: usize| bar.set_position(products as u64);
