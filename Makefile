@@ -11,7 +11,8 @@ quickstart: libtorch libjpeg
 	cargo run --release --quiet --bin vlclip -- prepare configs/prepare/sample.yaml
 	cargo run --release --quiet --bin vlclip -- train configs/quickstart.yaml
 	cargo run --release --quiet --bin vlclip -- eval --model checkpoints/runs/quickstart/best \
-	  --items checkpoints/sample-shards/test --out checkpoints/runs/quickstart/eval/test
+	  --items checkpoints/sample-shards/test --tasks configs/tasks/sample.yaml \
+	  --out checkpoints/runs/quickstart/eval/test
 
 # {raw picture, grounded crop} x {raw title, refined captions} on the sample, three seeds each: a table with
 # intervals below checkpoints/runs/ablation. Takes half an hour on 2 cores; interrupted, it goes on.

@@ -52,6 +52,18 @@ fn every_kind_of_task_loads() {
 }
 
 #[test]
+fn the_recipes_of_tasks_load() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tasks");
+    let files: Vec<_> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let found = Checked::<EvalTasks>::load(&file, &[]);
+        assert!(!found.unwrap_or_else(|error| panic!("{error}")).tasks.is_empty());
+    }
+}
+
+#[test]
 fn without_tasks_captions_and_pictures_find_one_another() {
     let found = tasks("slices: [grounding]").unwrap();
     assert_eq!(found.tasks, [TaskKind::TextToImage, TaskKind::ImageToText].map(Task::new));

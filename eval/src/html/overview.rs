@@ -5,6 +5,9 @@ use super::{numbers, task::anchor};
 use crate::{MetricReport, Report, TaskReport};
 use maud::{Markup, html};
 
+/// Ties that move a metric by more than this are no few equal captions.
+const COLLAPSED: f64 = 0.2;
+
 /// Tie bounds that are farther apart than this are worth a warning.
 const TIES_MATTER: f64 = 0.001;
 
@@ -103,7 +106,10 @@ fn notes(report: &Report) -> Markup {
                 (numbers::short(found.optimistic)) " if ties fell worst or best. "
                 (numbers::counted(task.ties.relevant_items, "relevant item shares its", "relevant items share their"))
                 " exact score with another item, in " (numbers::counted(task.ties.queries, "query", "queries"))
-                "; a collapsed model looks like this."
+                @if found.optimistic - found.pessimistic > COLLAPSED {
+                    "; a collapsed model looks like this"
+                }
+                "."
             });
         }
         if task.queries.unjudged > 0 {

@@ -207,8 +207,13 @@ fn measure(task: &Task, set: &EvalSet, lead: &Lead, ranking: &Ranking) -> Result
         ks.sort_unstable();
         ks.dedup();
     }
+    let mut description = posed.description.clone();
+    let outside: usize = ranking.queries().iter().map(|query| query.outside).sum();
+    if outside > 0 {
+        description += &format!("; {outside} judgements of items of another group do not count");
+    }
     let options = EvaluateOptions {
-        description: posed.description.clone(),
+        description,
         candidates: posed.candidates.clone(),
         slices: posed.slices.clone(),
         classes: posed.classes.clone(),

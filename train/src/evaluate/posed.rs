@@ -127,10 +127,10 @@ impl Posed {
             }
         });
         let listed = prepare::queries(path, &columns)?;
-        let qrels = judgements(qrels, task, products)?;
+        let (qrels, said) = judgements(qrels, task, products)?;
         let sides = task.items.unwrap_or(Sides::IMAGE);
         let queries = embed_queries(&listed, path, encoder)?;
-        let description = format!("query of `{}` -> {}", path.display(), item(sides));
+        let description = format!("query of `{}` -> {}; {said}", path.display(), item(sides));
         let label = |at: usize| listed.iter().map(|query| query.labels[at].clone()).collect();
         let slices = set.slices.iter().map(|column| match known(&columns, column) {
             Some(at) => Labels { column: column.clone(), values: label(at) },
@@ -159,9 +159,7 @@ impl Posed {
             (Some(column), _) => {
                 (alike(column, products)?, format!("equal `{column}` is relevant"))
             }
-            (None, Some(path)) => {
-                (judgements(path, task, products)?, format!("judged in `{}`", path.display()))
-            }
+            (None, Some(path)) => judgements(path, task, products)?,
             (None, None) => bail!("task `{}` needs `relevant` or `qrels`", task.name()),
         };
         let queries = products.embeddings(sides)?;
@@ -276,11 +274,13 @@ fn item(sides: Sides) -> String {
     }
 }
 
-/// Judgements of a file, less those of items that are not there, where the task says so.
-fn judgements(path: &Path, task: &Task, products: &Products) -> Result<Qrels> {
+/// Judgements of a file, less those of items that are not there, where the task says so; and what
+/// the report says of them.
+fn judgements(path: &Path, task: &Task, products: &Products) -> Result<(Qrels, String)> {
     let qrels = Qrels::read(path)?;
+    let said = format!("judged in `{}`", path.display());
     if task.missing_items.unwrap_or_default() == MissingItems::Error {
-        return Ok(qrels);
+        return Ok((qrels, said));
     }
     let known: HashSet<&str> = products.ids.iter().map(String::as_str).collect();
     let judged = qrels.queries().flat_map(|query| {
@@ -295,7 +295,11 @@ fn judgements(path: &Path, task: &Task, products: &Products) -> Result<Qrels> {
         path.display(),
         products.len()
     );
-    Ok(kept)
+    let count = |qrels: &Qrels| -> usize {
+        qrels.queries().filter_map(|query| qrels.of(query)).map(|items| items.len()).sum()
+    };
+    let left_out = count(&qrels) - count(&kept);
+    Ok((kept, format!("{said}, less {left_out} judgements of items that are not in the pool")))
 }
 
 /// All pairs of products with equal values of `column`.
