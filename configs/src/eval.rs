@@ -1,7 +1,7 @@
 //! The `eval` section, and the file of `vlclip eval --tasks`: what is to be found, for which queries,
 //! among which items; and what a run does about what it finds.
 
-use crate::Cadence;
+use crate::{Cadence, Sides};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -135,31 +135,6 @@ pub enum CaptionsUsed {
     First,
     /// Every one: each is a query of its own, or a relevant item of its own.
     All,
-}
-
-/// What an item is embedded from: the weighted sum of the unit vectors of its picture and of its
-/// first caption, brought to unit norm.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sides {
-    /// Weight of the picture.
-    pub image: f64,
-    /// Weight of the caption.
-    pub text: f64,
-}
-
-impl Sides {
-    /// The picture alone.
-    pub const IMAGE: Self = Self { image: 1.0, text: 0.0 };
-    /// The caption alone.
-    pub const TEXT: Self = Self { image: 0.0, text: 1.0 };
-}
-
-impl Default for Sides {
-    /// No weight at all, so that a side that is not named does not count.
-    fn default() -> Self {
-        Self { image: 0.0, text: 0.0 }
-    }
 }
 
 /// What becomes of a judgement whose item is not in the pool.

@@ -13,6 +13,7 @@ mod model;
 mod outputs;
 mod overrides;
 pub mod prepare;
+mod sides;
 mod training;
 mod tree;
 mod validate;
@@ -24,13 +25,12 @@ pub use data::{
     Shuffle, Source, Template, TemplateError, Text, Train,
 };
 pub use error::{ConfigError, Issue};
-pub use eval::{
-    CaptionsUsed, EarlyStopping, Eval, EvalTasks, Guard, MissingItems, Sides, Task, TaskKind,
-};
+pub use eval::{CaptionsUsed, EarlyStopping, Eval, EvalTasks, Guard, MissingItems, Task, TaskKind};
 pub use fault::nearest;
 pub use load::{Checked, Unchecked};
 pub use model::{Freeze, FreezeTower, Init, Model, RandomInit};
 pub use outputs::{Checkpoint, Log};
+pub use sides::Sides;
 pub use training::{
     Backend, Batch, Decay, Device, Dist, Duplicates, GradientDtype, Loss, LossKind, Memory, Optim,
     Positives, Precision, Recompute, Schedule,

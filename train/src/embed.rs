@@ -6,73 +6,9 @@ use crate::model::Clip;
 use crate::model_dir::ModelDir;
 use crate::step::{pixels, token_ids, with_precision};
 use anyhow::{Context, Result, bail, ensure};
-use configs::{Columns, Precision, Workers};
+use configs::{Columns, Precision, Sides, Workers};
 use data::{Captions, EvalBatch, Picture, Scan, ScanOptions};
-use std::fmt;
-use std::str::FromStr;
 use tch::{Kind, Tensor};
-
-/// Which of a product's embeddings is taken: the weights of its picture's and its caption's, at least
-/// one of them above 0.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Side {
-    /// Weight of the picture.
-    pub image: f64,
-    /// Weight of the caption.
-    pub text: f64,
-}
-
-impl Side {
-    /// Pictures alone.
-    pub const IMAGE: Self = Self { image: 1.0, text: 0.0 };
-    /// Captions alone.
-    pub const TEXT: Self = Self { image: 0.0, text: 1.0 };
-}
-
-impl FromStr for Side {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "image" => return Ok(Self::IMAGE),
-            "text" => return Ok(Self::TEXT),
-            _ => {}
-        }
-        let expected = || {
-            format!(
-                "expected `image`, `text`, or weights such as `image=0.7,text=0.3`, found `{text}`"
-            )
-        };
-        let (mut image, mut caption) = (None, None);
-        for part in text.split(',') {
-            let (name, weight) = part.split_once('=').ok_or_else(expected)?;
-            let weight: f64 = weight.trim().parse().map_err(|_| expected())?;
-            let place = match name.trim() {
-                "image" => &mut image,
-                "text" => &mut caption,
-                _ => return Err(expected()),
-            };
-            if place.replace(weight).is_some() || !weight.is_finite() || weight < 0.0 {
-                return Err(format!("{}; each weight once and at least 0", expected()));
-            }
-        }
-        let side = Self { image: image.unwrap_or(0.0), text: caption.unwrap_or(0.0) };
-        match side.image + side.text > 0.0 {
-            true => Ok(side),
-            false => Err(format!("{}; one weight above 0", expected())),
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.image > 0.0, self.text > 0.0) {
-            (true, false) => f.write_str("image"),
-            (false, true) => f.write_str("text"),
-            _ => write!(f, "image={},text={}", self.image, self.text),
-        }
-    }
-}
 
 /// What to embed: the first usable row of each product.
 #[derive(Clone, Debug)]
@@ -82,7 +18,7 @@ pub struct EmbedSet {
     /// Column names by role.
     pub columns: Columns,
     /// Picture, caption, or both.
-    pub side: Side,
+    pub side: Sides,
     /// A column of strings, integers or booleans to give with each row.
     pub group: Option<String>,
     /// Of every so many products one is embedded: a sample, evenly spread.
@@ -165,7 +101,7 @@ pub fn embed(
 /// The embeddings of some rows of a batch, [rows, D], in f32.
 fn encode(model: &Clip, set: &EmbedSet, batch: &EvalBatch, rows: &[usize]) -> Result<Vec<f32>> {
     let device = model.device();
-    let Side { image, text } = set.side;
+    let Sides { image, text } = set.side;
     // One caption of each row, so that captions are numbered as rows are.
     let ours = |x: Tensor| match rows.len() == batch.len() {
         true => x,
@@ -226,33 +162,4 @@ pub fn embed_picture(
 ) -> Result<Vec<f32>> {
     let encoder = Encoder { model, dir: model_dir, precision, batch: 1 };
     encoder.picture(picture)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sides_are_read_as_they_are_shown() {
-        for text in ["image", "text", "image=0.7,text=0.3"] {
-            assert_eq!(text.parse::<Side>().unwrap().to_string(), text);
-        }
-        assert_eq!("text=1, image=0".parse::<Side>().unwrap().to_string(), "text");
-        assert_eq!("text=2,image=0.5".parse(), Ok(Side { image: 0.5, text: 2.0 }));
-        for (bad, why) in [
-            ("picture", "found `picture`"),
-            ("image=x", "found `image=x`"),
-            ("image=1,image=2", "each weight once and at least 0"),
-            ("image=-1,text=2", "each weight once and at least 0"),
-            ("image=inf", "each weight once and at least 0"),
-            ("image=0,text=0", "one weight above 0"),
-            ("", "found ``"),
-        ] {
-            let error = bad.parse::<Side>().unwrap_err();
-            assert!(
-                error.starts_with("expected `image`, `text`, or weights") && error.ends_with(why),
-                "{error}"
-            );
-        }
-    }
 }

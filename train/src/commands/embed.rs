@@ -3,14 +3,14 @@
 use super::model::{ModelArgs, Opened};
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
-use configs::Workers;
+use configs::{Sides, Workers};
 use eval::{Embeddings, ORIGIN_VERSION, Origin, SelfMatch, StoreWriter, StoredDtype};
 use index::{IndexInfo, IndexOptions, Queries, Scalar};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use train::StopSignal;
-use train::embed::{EmbedSet, Side, embed};
+use train::embed::{EmbedSet, embed};
 
 /// Captions that recall is measured with.
 const SAMPLE_CAPTIONS: u64 = 500;
@@ -34,7 +34,7 @@ pub struct Args {
     items: Vec<String>,
     /// `image`, `text`, or weights of both, such as `image=0.7,text=0.3`.
     #[arg(long, default_value = "image")]
-    side: Side,
+    side: Sides,
     /// The Parquet file to write: `id`, `embedding`, and the column of --group.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -174,10 +174,10 @@ fn write(args: &Args, opened: &Opened, set: &EmbedSet, stop: &StopSignal) -> Res
 /// Captions of a sample of the products, to measure recall with where pictures are indexed: texts are
 /// what people ask with, and lie elsewhere in the space.
 fn captions(opened: &Opened, set: &EmbedSet, rows: u64) -> Result<Vec<Queries>> {
-    if set.side == Side::TEXT {
+    if set.side == Sides::TEXT {
         return Ok(vec![]); // the items are captions themselves
     }
-    let set = EmbedSet { side: Side::TEXT, every: (rows / SAMPLE_CAPTIONS).max(1), ..set.clone() };
+    let set = EmbedSet { side: Sides::TEXT, every: (rows / SAMPLE_CAPTIONS).max(1), ..set.clone() };
     let (mut ids, mut groups, mut values) = (vec![], vec![], vec![]);
     let embedded = embed(&opened.model, &opened.dir, &set, |batch| {
         ids.extend(batch.ids);

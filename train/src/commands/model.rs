@@ -40,17 +40,29 @@ enum CleanArg {
     OpenClip,
 }
 
+/// Where a model runs.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum DeviceArg {
+pub enum DeviceArg {
     Auto,
     Cpu,
     Cuda,
 }
 
+/// Arithmetic of a model.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum PrecisionArg {
+pub enum PrecisionArg {
     F32,
     Bf16,
+}
+
+impl From<DeviceArg> for Device {
+    fn from(device: DeviceArg) -> Self {
+        match device {
+            DeviceArg::Auto => Self::Auto,
+            DeviceArg::Cpu => Self::Cpu,
+            DeviceArg::Cuda => Self::Cuda,
+        }
+    }
 }
 
 /// A model ready to embed.
@@ -103,17 +115,12 @@ impl ModelArgs {
             (None, Some(value), _) => stated(value, &dir.join(MANIFEST))?,
             (None, None, Some(text)) => stated(&text.into(), &dir)?,
         };
-        let device = match self.device {
-            DeviceArg::Auto => Device::Auto,
-            DeviceArg::Cpu => Device::Cpu,
-            DeviceArg::Cuda => Device::Cuda,
-        };
         let precision = match self.precision {
             PrecisionArg::F32 => Precision::F32,
             PrecisionArg::Bf16 => Precision::Bf16,
         };
         let dir = ModelDir::open(&dir, clean)?;
-        let model = dir.load(device::pick(device, 0)?)?;
+        let model = dir.load(device::pick(self.device.into(), 0)?)?;
         let clean = serde_json::to_value(clean)?.as_str().unwrap_or_default().to_owned();
         Ok(Opened { dir, model, clean, files, precision })
     }

@@ -2,9 +2,8 @@
 
 mod draw;
 
+use super::model::{DeviceArg, PrecisionArg};
 use anyhow::{Context, Result};
-use clap::ValueEnum;
-use configs::Device;
 use data::Picture;
 use grounding::{Detection, Detector, RgbPicture};
 use serde_json::json;
@@ -49,19 +48,6 @@ pub struct Args {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum DeviceArg {
-    Auto,
-    Cpu,
-    Cuda,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum PrecisionArg {
-    F32,
-    Bf16,
-}
-
 fn share(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
@@ -76,16 +62,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let picture = Picture::decode(&bytes).with_context(|| format!("picture `{path}`"))?;
     let picture =
         RgbPicture { width: picture.width, height: picture.height, pixels: picture.pixels };
-    let wanted = match args.device {
-        DeviceArg::Auto => Device::Auto,
-        DeviceArg::Cpu => Device::Cpu,
-        DeviceArg::Cuda => Device::Cuda,
-    };
     let kind = match args.precision {
         PrecisionArg::F32 => Kind::Float,
         PrecisionArg::Bf16 => Kind::BFloat16,
     };
-    let detector = Detector::load(&args.model, device::pick(wanted, 0)?, kind)?;
+    let detector = Detector::load(&args.model, device::pick(args.device.into(), 0)?, kind)?;
     let phrase = args.phrase.join(". ");
     let (box_threshold, text_threshold) = (args.box_threshold, args.text_threshold);
     let pictures = std::slice::from_ref(&picture);

@@ -1,9 +1,14 @@
 //! What a run leaves behind: its folder with checkpoints, evaluation reports and figures. The first
 //! rank writes it; the others take part in what needs all of them.
 
+mod finished;
+mod written;
+
+pub use finished::Finished;
+
 use crate::device;
 use crate::dist::Group;
-use crate::evaluate::{EvalSet, Evaluation, evaluate};
+use crate::evaluate::{EvalSet, evaluate};
 use crate::log::{Log, StepClock, StepReport};
 use crate::memory::Estimate;
 use crate::progress::{Best, Measured, Progress};
@@ -14,9 +19,10 @@ use anyhow::{Context, Result};
 use checkpoints::RunFolder;
 use configs::{Clean, RunConfig};
 use data::{Counts, Loader};
-use eval::{Report, Subject};
+use eval::Subject;
+use finished::stored_report;
 use serde_json::Map;
-use std::path::{Path, PathBuf};
+use written::Written;
 
 /// Key of a manifest's `meta` that says how captions were cleaned, which evaluation has to repeat.
 pub const CLEAN: &str = "clean";
@@ -31,23 +37,6 @@ pub struct Outputs<'a> {
     clean: Clean,
     saved: Option<u64>,
     written: Option<Written>,
-}
-
-/// The folder and the log, on the first rank.
-#[derive(Debug)]
-struct Written {
-    folder: RunFolder,
-    log: Log,
-    samples: SampleLog,
-    keep: usize,
-    last: Option<(u64, Report)>,
-}
-
-/// What is left of a run that has ended, on the first rank.
-#[derive(Debug)]
-pub struct Finished {
-    folder: PathBuf,
-    last: Option<(u64, Report)>,
 }
 
 impl<'a> Outputs<'a> {
@@ -339,72 +328,4 @@ impl<'a> Outputs<'a> {
         }
         Ok(Some(Finished { folder, last: written.last }))
     }
-}
-
-impl Written {
-    /// Writes a report and its figures; gives the metric that marks the best, and the guarded one.
-    fn report(&mut self, step: u64, found: Evaluation, metrics: [&str; 2]) -> Result<(f64, f64)> {
-        let Evaluation { report, rankings, galleries, .. } = found;
-        report.write(&report_dir(self.folder.path(), step), &rankings, &galleries)?;
-        let mut values = Map::new();
-        for name in report.metric_names() {
-            let value = report.metric(&name).unwrap_or(f64::NAN);
-            values.insert(name, value.into());
-        }
-        self.log.eval(step, values)?;
-        let value = |metric: &str| {
-            report.metric(metric).with_context(|| {
-                format!(
-                    "checkpoint.best or eval.guard: no metric `{metric}`; there are `{}`",
-                    report.metric_names().join("`, `")
-                )
-            })
-        };
-        let [metric, guarded] = metrics;
-        let (value, guarded) = (value(metric)?, value(guarded)?);
-        self.log.say(&format!("step {step} {metric} {value:.4}"));
-        self.last = Some((step, report));
-        Ok((value, guarded))
-    }
-
-    fn mark_best(&self, at: &Progress) -> Result<()> {
-        let Some(Best { step, .. }) = at.best else { return Ok(()) };
-        if self.folder.step_path(step).is_dir() && self.folder.best()? != Some(step) {
-            self.folder.mark_best(step)?;
-        }
-        Ok(())
-    }
-}
-
-impl Finished {
-    /// The run's folder.
-    pub fn path(&self) -> &Path {
-        &self.folder
-    }
-
-    /// The report before the first step and the newest one, where the run evaluates.
-    ///
-    /// # Errors
-    /// When a report of this run cannot be read back.
-    pub fn before_and_after(&self) -> Result<Option<(Report, Report, PathBuf)>> {
-        let Some((step, after)) = &self.last else { return Ok(None) };
-        let before = stored_report(&self.folder, 0)?;
-        Ok(before.map(|before| (before, after.clone(), report_dir(&self.folder, *step))))
-    }
-}
-
-/// The report of an evaluation after `step`, if there was one.
-fn stored_report(folder: &Path, step: u64) -> Result<Option<Report>> {
-    let path = report_dir(folder, step).join("report.json");
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            Ok(Some(Report::from_json(&text).with_context(|| format!("`{}`", path.display()))?))
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e).with_context(|| format!("cannot read `{}`", path.display())),
-    }
-}
-
-fn report_dir(folder: &Path, step: u64) -> PathBuf {
-    folder.join(format!("eval/step-{step:08}"))
 }
