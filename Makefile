@@ -15,7 +15,7 @@ quickstart: libtorch libjpeg
 	  --out checkpoints/runs/quickstart/eval/test
 
 # {raw picture, grounded crop} x {raw title, refined captions} on the sample, three seeds each: a table with
-# intervals below checkpoints/runs/ablation. Takes half an hour on 2 cores; interrupted, it goes on.
+# intervals below checkpoints/runs/ablation. Twelve trainings of the quick start's length; interrupted, it goes on.
 ablation: libtorch libjpeg
 	cargo build --release --bin vlclip
 	cargo run --release --quiet --bin vlclip -- sample --out checkpoints/sample
