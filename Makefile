@@ -3,24 +3,28 @@
 PYTHON ?= python3
 export PYTHON
 
+# Built by `cargo build --release --bins`; vlclip-torch lies beside it.
+VLCLIP = $${CARGO_TARGET_DIR:-target}/release/vlclip
+
 .PHONY: quickstart ablation test lint bench bench-data bench-grounding bench-gpu bench-metrics bench-prepare bench-search libtorch libjpeg peers bench-peers bench-search-peers ranx triton tools
 
 # The main job on the embedded synthetic sample, to a retrieval report.
 quickstart: libtorch libjpeg
-	cargo run --release --quiet --bin vlclip -- sample --out checkpoints/sample
-	cargo run --release --quiet --bin vlclip -- prepare configs/prepare/sample.yaml
-	cargo run --release --quiet --bin vlclip -- train configs/quickstart.yaml
-	cargo run --release --quiet --bin vlclip -- eval --model checkpoints/runs/quickstart/best \
+	cargo build --release --bins
+	$(VLCLIP) sample --out checkpoints/sample
+	$(VLCLIP) prepare configs/prepare/sample.yaml
+	$(VLCLIP) train configs/quickstart.yaml
+	$(VLCLIP) eval --model checkpoints/runs/quickstart/best \
 	  --items checkpoints/sample-shards/test --tasks configs/tasks/sample.yaml \
 	  --out checkpoints/runs/quickstart/eval/test
 
 # {raw picture, grounded crop} x {raw title, refined captions} on the sample, three seeds each: a table with
 # intervals below checkpoints/runs/ablation. Twelve trainings of the quick start's length; interrupted, it goes on.
 ablation: libtorch libjpeg
-	cargo build --release --bin vlclip
-	cargo run --release --quiet --bin vlclip -- sample --out checkpoints/sample
-	cargo run --release --quiet --bin vlclip -- prepare configs/prepare/ablation.yaml
-	cargo run --release --quiet --bin vlclip -- ablate configs/ablation/sample.yaml
+	cargo build --release --bins
+	$(VLCLIP) sample --out checkpoints/sample
+	$(VLCLIP) prepare configs/prepare/ablation.yaml
+	$(VLCLIP) ablate configs/ablation/sample.yaml
 
 # Formatting, lints, documentation, and every test, those against the Python peers included.
 test: libtorch libjpeg peers ranx lint
@@ -41,13 +45,13 @@ bench: libtorch libjpeg peers
 # The training loader beside open_clip's, MosaicML Streaming and Hugging Face datasets, on files that it
 # draws below target/; nothing else may run. In ARGS what tests/peers/bench_data.py takes.
 bench-data: libtorch libjpeg peers bench-peers
-	cargo build --release --bin vlclip
+	cargo build --release --bins
 	cargo build --release --package data --example bench_loader
 	PYTHONPATH=.bench-peers:.peers:.libtorch $(PYTHON) tests/peers/bench_data.py $(ARGS)
 
 # Shards prepared beside a Python script, in ARGS what tests/peers/bench_prepare.py takes.
 bench-prepare: libtorch libjpeg peers
-	cargo build --release --bin vlclip
+	cargo build --release --bins
 	PYTHONPATH=.peers:.libtorch $(PYTHON) tests/peers/bench_prepare.py $(ARGS)
 
 # The detector beside transformers on CPUs, at the published tiny size; nothing else may run. In ARGS what

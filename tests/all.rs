@@ -20,6 +20,7 @@ mod parity;
 mod patches;
 mod precision;
 mod prepare;
+mod programs;
 mod ranks;
 mod recompute;
 mod resume;

@@ -146,7 +146,7 @@ fn a_signal_keeps_what_is_done() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it could be stopped");
         std::thread::sleep(Duration::from_millis(1));
     }
-    native::kill(child.id(), 2).unwrap();
+    process::kill(child.id(), 2).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() {

@@ -1,9 +1,11 @@
-//! Links every binary and test of this package with all of libtorch.
+//! Links all of libtorch into every program and test of this package but `vlclip`, which does without.
 
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys states its libtorch folder");
-    // Without --no-as-needed the linker drops libtorch_cuda, and no GPU is ever seen.
-    println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
-    println!("cargo:rustc-link-arg=-ltorch");
+    for target in ["bin=vlclip-torch=", "tests=", "examples="] {
+        // Without --no-as-needed the linker drops libtorch_cuda, and no GPU is ever seen.
+        println!("cargo:rustc-link-arg-{target}-Wl,--no-as-needed");
+        println!("cargo:rustc-link-arg-{target}-ltorch");
+    }
 }

@@ -165,7 +165,7 @@ def main():
     start, available = time.monotonic(), sorted(os.sched_getaffinity(0))
     if max(args.cores) > len(available):
         sys.exit(f"error: --cores: expected at most {len(available)}, the cores of this machine, found {max(args.cores)}")
-    for program, command in [("vlclip", "--bin vlclip"), ("examples/bench_loader", "-p data --example bench_loader")]:
+    for program, command in [("vlclip", "--bins"), ("examples/bench_loader", "-p data --example bench_loader")]:
         if not (TARGET / "release" / program).is_file():
             sys.exit(f"error: `{TARGET / 'release' / program}` is missing: cargo build --release {command}")
     args.files.mkdir(parents=True, exist_ok=True)

@@ -156,7 +156,7 @@ def main():
     if args.script:
         return script(*args.script, not args.no_hashes)
     if not VLCLIP.is_file():
-        sys.exit(f"error: `{VLCLIP}` is missing: cargo build --release --bin vlclip")
+        sys.exit(f"error: `{VLCLIP}` is missing: cargo build --release --bins")
     sample = TARGET / f"bench-prepare-{args.products}"
     subprocess.run([VLCLIP, "sample", "--out", sample, "--products", str(args.products)], cwd=ROOT, check=True)
     catalogue = sample / "catalogue.parquet"

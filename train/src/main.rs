@@ -1,4 +1,4 @@
-//! The `vlclip` command: parses the command line, runs one command, prints errors as one chain.
+//! The program `vlclip-torch`, which `vlclip` hands what needs libtorch to: parses the command line, runs one command, prints errors as one chain.
 
 mod commands;
 
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 /// Contrastive fine-tuning of CLIP for product retrieval.
 #[derive(Debug, Parser)]
-#[command(name = "vlclip", version, about, after_help = commands::EXAMPLES)]
+#[command(name = "vlclip", bin_name = "vlclip", version, about, after_help = commands::EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -1,17 +1,15 @@
 #![doc = include_str!("../README.md")]
-#![allow(unsafe_code)] // with `jpeg`, the crates that call foreign code
+#![allow(unsafe_code)] // with `jpeg` and `process`, the crates that call foreign code
 
 mod autocast;
 mod backward;
 mod cuda;
-mod disk;
 mod error;
 mod ffi;
 mod group;
 mod guard;
 mod host;
 mod optim;
-mod process;
 mod product;
 mod recompute;
 mod rng;
@@ -22,7 +20,6 @@ pub use cuda::{
     DelayedScalar, GpuMemory, Uploader, device_count, empty_cache, gpu_memory, reset_peak,
     set_device,
 };
-pub use disk::free_disk;
 pub use error::NativeError;
 pub use group::{ProcessGroup, Reducer, Store};
 pub use guard::{guarded, is_out_of_memory, or_panic};
@@ -30,7 +27,6 @@ pub use host::{HostBytes, HostPart, host_parts};
 pub use optim::{
     AdamWStep, OnDevice, ScaleUpdate, copy, fused_adamw, global_norm, scale, update_scale,
 };
-pub use process::{cpu_time, die_with_parent, exit_now, keep_freed_memory, kill, kill_group};
 pub use product::matrix_product;
 pub use recompute::recompute;
 pub use rng::{rng_state, set_rng_state};

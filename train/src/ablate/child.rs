@@ -1,7 +1,7 @@
 //! A child process that is waited for: its words go to a log, a request to stop is passed on.
 
-use crate::signal::StopSignal;
 use anyhow::{Context, Result, bail};
+use process::StopSignal;
 use signal_hook::consts::SIGINT;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -44,7 +44,7 @@ pub(super) fn run(mut command: Command, log: &Path, stop: &StopSignal) -> Result
     command.stdin(Stdio::null()).stdout(copy).stderr(words);
     // A group of its own: Ctrl-C reaches this process alone, which passes it on once.
     command.process_group(0);
-    native::die_with_parent(&mut command);
+    process::die_with_parent(&mut command);
     let mut child =
         command.spawn().with_context(|| format!("cannot start `{}`", shown(&command)))?;
     let mut told = false;
@@ -54,7 +54,7 @@ pub(super) fn run(mut command: Command, log: &Path, stop: &StopSignal) -> Result
         }
         if stop.asked() && !told {
             // One that has just ended needs no signal.
-            let _ = native::kill_group(child.id(), SIGINT);
+            let _ = process::kill_group(child.id(), SIGINT);
             told = true;
         }
         std::thread::sleep(POLL);

@@ -1,12 +1,12 @@
 //! One arm from one seed: its run, its reports, and whether they are those of its configuration.
 
 use super::child::{self, Ended};
-use crate::signal::StopSignal;
 use anyhow::{Context, Result, ensure};
 use checkpoints::replace_file;
 use configs::ablation::{AblationConfig, Arm};
 use configs::{Device, RawConfig, RunConfig};
 use eval::Report;
+use process::StopSignal;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -12,7 +12,6 @@ mod child;
 mod job;
 mod pace;
 
-use crate::signal::StopSignal;
 use anyhow::{Context, Result, bail};
 use checkpoints::replace_file;
 use child::Ended;
@@ -20,6 +19,7 @@ use configs::ablation::{AblationConfig, Arm};
 use eval::{Ablation, ArmDesign, Bootstrap, Design, Report, ReportedEffects, ReportedRemoval};
 use job::Job;
 use pace::Pace;
+use process::StopSignal;
 use std::path::{Path, PathBuf};
 
 /// What to do about arms that are not finished.

@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 use configs::ablation::AblationConfig;
+use process::StopSignal;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use train::StopSignal;
 use train::ablate::{Unfinished, ablate};
 
 /// Train variants of a run from several seeds, measure them on the same tasks, and say what each
@@ -28,7 +28,7 @@ const INTERRUPTED: u8 = 130;
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let cfg = AblationConfig::load(&args.config, &args.overrides)?;
-    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let program = super::this_program()?;
     let stop = StopSignal::listen("stopping: the run under way saves and leaves")
         .context("cannot listen for signals")?;
     let unfinished = if args.report_only { Unfinished::Refuse } else { Unfinished::Run };

@@ -74,7 +74,7 @@ fn measure(args: &Data) -> Result<Throughput> {
     let until = args.batches.map_or(elapsed, Until::Batches);
     let bar = super::bar(args.batches, "batches");
     let each = |batches| bar.set_position(batches);
-    let found = Throughput::measure(&cfg.data, open, until, native::cpu_time, each)?;
+    let found = Throughput::measure(&cfg.data, open, until, process::cpu_time, each)?;
     bar.finish_and_clear();
     Ok(found)
 }

@@ -6,10 +6,10 @@ use clap::ValueEnum;
 use configs::{Sides, Workers};
 use eval::{Embeddings, ORIGIN_VERSION, Origin, SelfMatch, StoreWriter, StoredDtype};
 use index::{IndexInfo, IndexOptions, Queries, Scalar};
+use process::StopSignal;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use train::StopSignal;
 use train::embed::{EmbedSet, embed};
 
 /// Captions that recall is measured with.

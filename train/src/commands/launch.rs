@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         eprintln!("OMP_NUM_THREADS={threads} for each process; set it to choose another number");
     }
     let supervisor = Supervisor {
-        program: std::env::current_exe().context("cannot find this program's own file")?,
+        program: super::this_program()?,
         args: args.command.clone(),
         layout,
         omp_threads,

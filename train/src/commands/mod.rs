@@ -2,8 +2,6 @@
 
 mod ablate;
 mod bench;
-mod compare;
-mod config;
 mod doctor;
 mod embed;
 mod eval;
@@ -12,14 +10,14 @@ mod inspect;
 mod launch;
 mod model;
 mod prepare;
-mod sample;
 mod search;
 mod train;
 mod verify;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Subcommand;
-use std::io::{IsTerminal, Write};
+use cli::{bar, compare, config, print, sample};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Shown below the list of commands.
@@ -97,26 +95,10 @@ impl Command {
     }
 }
 
-/// Writes to stdout. A reader that has gone, such as `head`, is no error.
-fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),
-        _ => Ok(()),
-    }
-}
-
-/// A count of work done on stderr: a bar on a terminal, nothing otherwise.
-fn bar(total: Option<u64>, noun: &str) -> indicatif::ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return indicatif::ProgressBar::hidden();
-    }
-    let template = match total {
-        Some(_) => format!("{{bar:30}} {{pos}}/{{len}} {noun} {{per_sec}} eta {{eta}}"),
-        None => format!("{{spinner}} {{pos}} {noun} {{per_sec}}"),
-    };
-    let style = indicatif::ProgressStyle::with_template(&template)
-        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
-    total
-        .map_or_else(indicatif::ProgressBar::new_spinner, indicatif::ProgressBar::new)
-        .with_style(style)
+/// What starts commands in processes of their own: `vlclip`, the name that users know, if it lies
+/// beside this program.
+fn this_program() -> Result<PathBuf> {
+    let this = std::env::current_exe().context("cannot find this program's own file")?;
+    let known = this.with_file_name("vlclip");
+    Ok(if known.is_file() { known } else { this })
 }

@@ -180,7 +180,7 @@ fn start(args: &Args, way: &Way, dir: &Path, stop: &Receiver<i32>) -> Result<Opt
     command.extend(["--part".into(), dir.into()]);
     let layout = Layout { local_world: way.processes, num_nodes: 1, node_rank: 0, meeting: None };
     let supervisor = Supervisor {
-        program: std::env::current_exe().context("cannot find this program's own file")?,
+        program: super::this_program()?,
         args: command,
         layout,
         omp_threads: super::launch::omp_threads(way.processes),

@@ -130,7 +130,7 @@ impl State {
         if self.speaks(&verdict) {
             let _ = writeln!(std::io::stderr(), "error: {}", verdict.reason);
         }
-        native::exit_now(1);
+        process::exit_now(1);
     }
 }
 

@@ -90,7 +90,7 @@ fn room(folder: &Path) -> Result<(PathBuf, u64)> {
     let place = start.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
     tempfile::tempfile_in(place)
         .with_context(|| format!("cannot write into `{}`", place.display()))?;
-    let free = native::free_disk(place)
+    let free = process::free_disk(place)
         .with_context(|| format!("cannot tell what is free in `{}`", place.display()))?;
     Ok((place.to_owned(), free))
 }

@@ -4,7 +4,7 @@ use super::layout::Layout;
 use super::output::Console;
 use super::signals;
 use super::workers::{End, Workers};
-use crate::signal::SAME_REQUEST;
+use process::SAME_REQUEST;
 use signal_hook::consts::SIGKILL;
 use std::ffi::OsString;
 use std::io;

@@ -228,7 +228,7 @@ fn a_left_over_grandchild_holds_nothing_up() {
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     let text = shells.out.text();
     let pid = text.trim().strip_prefix("[rank 0] ").unwrap().parse().unwrap();
-    native::kill(pid, SIGKILL).unwrap();
+    process::kill(pid, SIGKILL).unwrap();
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl Workers {
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             // A group of its own: Ctrl-C reaches the launcher alone, which passes it on once.
             command.process_group(0);
-            native::die_with_parent(&mut command);
+            process::die_with_parent(&mut command);
             let mut child = command.spawn()?;
             let (out, err) = (child.stdout.take(), child.stderr.take());
             let (holder, printed) = mpsc::channel();
@@ -142,7 +142,7 @@ impl Workers {
     pub fn signal(&self, signal: i32) {
         for worker in self.0.iter().filter(|worker| !worker.ended) {
             // One that has just ended needs none.
-            let _ = native::kill_group(worker.child.id(), signal);
+            let _ = process::kill_group(worker.child.id(), signal);
         }
     }
 }

@@ -41,8 +41,7 @@ impl StopSignal {
     }
 
     /// One that never comes.
-    #[cfg(test)]
-    pub(crate) fn never() -> Self {
+    pub fn never() -> Self {
         Self(Arc::new(AtomicBool::new(false)))
     }
 

@@ -1,7 +1,7 @@
 //! The system calls on processes, on real processes.
 #![allow(clippy::unwrap_used)]
 
-use native::{die_with_parent, exit_now, kill, kill_group};
+use process::{die_with_parent, exit_now, kill, kill_group};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};

@@ -63,10 +63,13 @@ impl File {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// When the file is missing or wrong.
 pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.action {
         Action::Show(file) => {
-            super::print(&file.resolved()?)?;
+            crate::print(&file.resolved()?)?;
         }
         Action::Check(file) => {
             file.resolved()?;
@@ -78,7 +81,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
                 (_, true) => configs::ablation::schema(),
                 _ => configs::schema(),
             };
-            super::print(&(serde_json::to_string_pretty(&schema)? + "\n"))?;
+            crate::print(&(serde_json::to_string_pretty(&schema)? + "\n"))?;
         }
     }
     Ok(ExitCode::SUCCESS)

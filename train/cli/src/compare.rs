@@ -47,6 +47,9 @@ pub struct Args {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// None: what fails is printed, for its exit code.
 pub fn run(args: &Args) -> Result<ExitCode> {
     match attempt(args) {
         Ok(code) => Ok(code),
@@ -72,7 +75,7 @@ fn attempt(args: &Args) -> Result<ExitCode> {
     if let Some(dir) = &args.out {
         write(dir, &comparison)?;
     }
-    super::print(&if args.json { comparison.to_json()? } else { comparison.to_markdown() })?;
+    crate::print(&if args.json { comparison.to_json()? } else { comparison.to_markdown() })?;
     for breach in &breaches {
         let (metric, lowest) = (&breach.metric, breach.lowest);
         let change = breach.b - breach.a;
@@ -90,7 +93,10 @@ fn attempt(args: &Args) -> Result<ExitCode> {
 }
 
 /// The report that `path` is, or that the folder holds.
-pub(super) fn read(path: &Path) -> Result<Report> {
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub fn read(path: &Path) -> Result<Report> {
     let mut file = path.to_owned();
     if path.is_dir() {
         file.push(REPORT);
