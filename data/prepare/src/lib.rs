@@ -12,6 +12,7 @@ mod reject;
 mod sample;
 mod shard;
 mod split;
+mod syncer;
 
 pub use catalogue::{Catalogue, FileStamp, ImageRef, Position, Product, Products, Query, queries};
 pub use duplicates::{groups, phash};

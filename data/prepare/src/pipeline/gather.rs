@@ -26,6 +26,8 @@ use crate::{PrepareError, Reject};
 /// Products of a block; with a detector as many as four of its batches.
 const BLOCK: usize = 64;
 const DETECTED_BATCHES: usize = 4;
+/// Blocks under way: while one waits for those before it, or for the journal, others are worked on.
+const BLOCKS_PER_CORE: usize = 2;
 /// A share of rejected products is judged as if at least so many were done.
 const AT_LEAST: u64 = 100;
 /// Rejected products that an error names.
@@ -108,7 +110,8 @@ impl Gathering<'_> {
             .build()
             .map_err(|error| PrepareError::Internal(format!("cannot start threads: {error}")))?;
         let outcome = runtime.block_on(self.pump(next, &mut journal, &mut gathered));
-        let synced = journal.sync();
+        // What follows a whole journal reads it from memory; one that ends early is all that stays.
+        let kept = if outcome.is_err() { journal.close() } else { Ok(()) };
         // Answers that are under way were paid.
         let drained = async {
             let _ = tokio::time::timeout(DRAIN, self.stages.agent.drain()).await;
@@ -116,7 +119,7 @@ impl Gathering<'_> {
         runtime.block_on(drained);
         runtime.shutdown_timeout(Duration::from_secs(5));
         outcome?;
-        synced?;
+        kept?;
         gathered.judge(1, self.cfg.output.max_reject_fraction)?;
         if gathered.listing.len() == 0 {
             return Err(PrepareError::NoProducts { products: gathered.counts.products });
@@ -152,7 +155,7 @@ impl Gathering<'_> {
                 Ok::<_, PrepareError>((entries?, next, read))
             }
         });
-        let mut done = std::pin::pin!(done.buffered(cores + 1));
+        let mut done = std::pin::pin!(done.buffered(BLOCKS_PER_CORE * cores));
         loop {
             let next = tokio::select! {
                 next = done.next() => next,
@@ -211,7 +214,7 @@ fn read_ahead(
     from: Position,
     rows: usize,
 ) -> mpsc::Receiver<Result<Block, PrepareError>> {
-    let (send, receive) = mpsc::channel(1);
+    let (send, receive) = mpsc::channel(2);
     std::thread::spawn(move || {
         let mut products = catalogue.products(from);
         loop {

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::entry::{Entry, RejectMeta, RowMeta};
+use crate::syncer::Syncer;
 use crate::{Position, PrepareError};
 
 const MAGIC: &[u8; 16] = b"vlclip journal 1";
@@ -46,6 +47,7 @@ pub(super) struct Journal {
     path: PathBuf,
     out: BufWriter<File>,
     at: u64,
+    syncer: Syncer,
     synced: Instant,
 }
 
@@ -157,8 +159,9 @@ impl Journal {
         }
         file.set_len(good).map_err(io("cut"))?;
         file.seek(SeekFrom::Start(good)).map_err(io("write"))?;
+        let syncer = Syncer::new(&file).map_err(io("open"))?;
         let out = BufWriter::with_capacity(1 << 20, file);
-        let journal = Self { path: path.to_owned(), out, at: good, synced: Instant::now() };
+        let journal = Self { path: path.to_owned(), out, at: good, syncer, synced: Instant::now() };
         Ok(Found { journal, next })
     }
 
@@ -184,19 +187,22 @@ impl Journal {
     /// The disk fails.
     pub fn end_block(&mut self, next: Position) -> Result<(), PrepareError> {
         self.append(END, &End { next }, &[], &[])?;
-        self.out.flush().map_err(PrepareError::io("write", &self.path))?;
-        if self.synced.elapsed() >= SYNC_AFTER { self.sync() } else { Ok(()) }
+        let mut written = self.out.flush();
+        if self.synced.elapsed() >= SYNC_AFTER {
+            written = written.and_then(|()| self.syncer.begin());
+            self.synced = Instant::now();
+        }
+        written.map_err(PrepareError::io("write", &self.path))
     }
 
-    /// Waits until all is on the disk.
+    /// Waits until all is on the disk, for a run that ends before its shards are written.
     ///
     /// # Errors
     /// The disk fails.
-    pub fn sync(&mut self) -> Result<(), PrepareError> {
-        let synced = self.out.flush().and_then(|()| self.out.get_ref().sync_data());
-        synced.map_err(PrepareError::io("write", &self.path))?;
-        self.synced = Instant::now();
-        Ok(())
+    pub fn close(mut self) -> Result<(), PrepareError> {
+        let flushed = self.out.flush();
+        let synced = flushed.and(self.syncer.end()).and_then(|()| self.out.get_ref().sync_data());
+        synced.map_err(PrepareError::io("write", &self.path))
     }
 
     fn append(

@@ -19,8 +19,10 @@ use crate::{OptionalColumns, PrepareError, ShardFile, ShardOptions, ShardRow, Sh
 
 /// Finished files by split, kept while shards are being written.
 const WRITTEN: &str = "written.json";
-/// Rows read ahead of the writer.
-const AHEAD: usize = 64;
+/// Rows handed to the writer at once, for each time it is woken costs as much as a row; and how often
+/// so many are read ahead of it.
+const HANDED: usize = 32;
+const AHEAD: usize = 2;
 
 type Files = BTreeMap<Split, Vec<ShardFile>>;
 
@@ -137,13 +139,15 @@ fn each_row(
     thread::scope(|scope| {
         let (send, receive) = sync_channel(AHEAD);
         scope.spawn(move || {
-            for row in rows {
-                if send.send(shard_row(&reader, row, optional)).is_err() {
+            for rows in rows.chunks(HANDED) {
+                let rows: Vec<_> =
+                    rows.iter().map(|row| shard_row(&reader, row, optional)).collect();
+                if send.send(rows).is_err() {
                     return; // the writer has failed and gone
                 }
             }
         });
-        receive.into_iter().try_for_each(|row| take(row?))
+        receive.into_iter().flatten().try_for_each(|row| take(row?))
     })
 }
 

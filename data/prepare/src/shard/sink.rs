@@ -2,6 +2,7 @@
 //! meanwhile.
 
 use crate::digest::hex;
+use crate::syncer::Syncer;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -13,6 +14,8 @@ use sha2::{Digest, Sha256};
 const PART_BYTES: usize = 1 << 20;
 /// Parts that wait, at most.
 const WAITING: usize = 2;
+/// After so many parts they begin to go to the disk.
+const SYNC_PARTS: usize = 32;
 
 /// A file being written.
 pub(super) struct Sink {
@@ -38,13 +41,18 @@ impl Sink {
         let (give_back, empty) = channel();
         let thread = thread::spawn(move || {
             let mut hash = Sha256::new();
-            for mut part in full {
+            let syncer = Syncer::new(&file)?;
+            for (at, mut part) in full.into_iter().enumerate() {
                 file.write_all(&part)?;
+                if at % SYNC_PARTS == SYNC_PARTS - 1 {
+                    syncer.begin()?;
+                }
                 hash.update(&part);
                 part.clear();
                 // Nobody needs it at the end.
                 let _ = give_back.send(part);
             }
+            syncer.end()?;
             file.sync_all()?;
             Ok(hex(&hash.finalize()))
         });
