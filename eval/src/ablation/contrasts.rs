@@ -52,9 +52,15 @@ pub(super) fn contrasts(design: &Design) -> Vec<Sum> {
         let name = format!("{} - {}", pair[0], pair[1]);
         all.push(named(ContrastKind::Lead, &name, &terms));
     }
-    for (factor, [before, after]) in crossing.removals(&order) {
-        let terms = [(after, 1.0), (before, -1.0)];
+    let removals = crossing.removals(&order);
+    for (factor, [before, after]) in &removals {
+        let terms = [(*after, 1.0), (*before, -1.0)];
         all.push(named(ContrastKind::Removal, factor, &terms));
+    }
+    for pair in removals.windows(2) {
+        let [(first, [a, b]), (second, [c, d])] = pair else { continue };
+        let terms = [(*a, 1.0), (*b, -1.0), (*c, -1.0), (*d, 1.0)];
+        all.push(named(ContrastKind::Sequence, &format!("{first} - {second}"), &terms));
     }
     all
 }
@@ -179,7 +185,8 @@ mod tests {
         assert_eq!(of(ContrastKind::Lead, "g - r"), [0.0, -1.0, 1.0, 0.0]);
         assert_eq!(of(ContrastKind::Removal, "g"), [-1.0, 1.0, 0.0, 0.0]);
         assert_eq!(of(ContrastKind::Removal, "r"), [0.0, -1.0, 0.0, 1.0]);
-        assert_eq!(sums.len(), 4 + 3 + 2 + 1 + 1 + 2);
+        assert_eq!(of(ContrastKind::Sequence, "g - r"), [1.0, -2.0, 0.0, 1.0]);
+        assert_eq!(sums.len(), 4 + 3 + 2 + 1 + 1 + 2 + 1);
     }
 
     #[test]

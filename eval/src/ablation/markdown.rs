@@ -103,13 +103,14 @@ fn of_metric(ablation: &Ablation, metric: &AblationMetric) -> String {
 }
 
 /// Names of the kinds, in the order of the tables.
-pub(crate) const KINDS: [(ContrastKind, &str); 6] = [
+pub(crate) const KINDS: [(ContrastKind, &str); 7] = [
     (ContrastKind::Arm, "arm"),
     (ContrastKind::Difference, "to reference"),
     (ContrastKind::Effect, "effect"),
     (ContrastKind::Interaction, "interaction"),
     (ContrastKind::Lead, "lead"),
     (ContrastKind::Removal, "removal"),
+    (ContrastKind::Sequence, "removals"),
 ];
 
 fn rows(ablation: &Ablation, metric: &AblationMetric, contrasts: &[Contrast]) -> String {

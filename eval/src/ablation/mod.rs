@@ -158,6 +158,9 @@ pub enum ContrastKind {
     Lead,
     /// What is left when the next of the reported factors is taken away, less what was there before.
     Removal,
+    /// What taking a reported factor away costs, less what the next costs when it is taken away
+    /// thereafter.
+    Sequence,
 }
 
 /// How a result stands to what was reported.
@@ -177,6 +180,9 @@ pub enum Outcome {
     Reproduced,
     /// Something is the other way round.
     Contradicted,
+    /// The reported order holds when factors are taken away one after the other and not when each is
+    /// taken away alone, or the other way round.
+    Depends,
     /// An interval holds 0.
     CannotTell,
 }

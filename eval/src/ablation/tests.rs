@@ -110,6 +110,7 @@ fn what_was_put_in_comes_out_over_all_and_by_stratum() {
     near(all, ContrastKind::Difference, "none", -0.25);
     near(all, ContrastKind::Removal, "grounding", -0.2);
     near(all, ContrastKind::Removal, "refinement", -0.05);
+    near(all, ContrastKind::Sequence, "grounding - refinement", 0.15);
     let strata = &metric.strata["grounding"];
     let of = |label: &str| {
         strata.iter().find(|stratum| stratum.label.as_deref() == Some(label)).expect("a stratum")
@@ -129,18 +130,45 @@ fn the_verdict_follows_from_the_intervals() {
     assert_eq!(reproduced.outcome, Outcome::Reproduced);
     let start = "The reported direction is reproduced (t/hits@1): grounding helps (+0.";
     assert!(reproduced.sentence.starts_with(start), "{}", reproduced.sentence);
-    assert!(reproduced.sentence.contains("; grounding matters more than refinement (+0.1"));
+    for words in [
+        "; taken away before refinement, grounding matters more than refinement (+0.1",
+        "; each taken away alone, grounding matters more than refinement (+0.1",
+    ] {
+        assert!(reproduced.sentence.contains(words), "{}", reproduced.sentence);
+    }
     let swapped = verdict(0.05, 0.2);
     assert_eq!(swapped.outcome, Outcome::Contradicted);
-    assert!(swapped.sentence.contains("grounding matters less than refinement (-0.1"));
+    assert!(swapped.sentence.contains("alone, grounding matters less than refinement (-0.1"));
     let harms = verdict(0.3, -0.05);
     assert_eq!(harms.outcome, Outcome::Contradicted);
     assert!(harms.sentence.contains("refinement harms (-0.0"), "{}", harms.sentence);
     // 0.15 over two thirds of the queries is 0.1 over all.
     let even = verdict(0.15, 0.1);
     assert_eq!(even.outcome, Outcome::CannotTell);
-    let words = "it cannot be told whether grounding matters more than refinement";
+    let words = "alone, grounding matters about as much as refinement, or it cannot be told (";
     assert!(even.sentence.contains(words), "{}", even.sentence);
+}
+
+/// Grounding that helps only captions that were refined: gone first, it takes the other's gain along.
+#[test]
+fn where_factors_need_each_other_the_order_of_removals_decides() {
+    let mut reports = reports(0.0, 0.15);
+    for report in &mut reports[0] {
+        let task = report.tasks.get_mut("t").expect("there");
+        let values = task.per_query.values.get_mut("hits@1").expect("there");
+        values.iter_mut().for_each(|value| *value += 0.4);
+    }
+    let bootstrap = Bootstrap { resamples: 500, ..Bootstrap::default() };
+    let found = Ablation::new(design(), &reports, &bootstrap).expect("comparable");
+    let verdict = found.metrics[0].verdict.clone().expect("something was reported");
+    assert_eq!(verdict.outcome, Outcome::Depends, "{}", verdict.sentence);
+    for words in [
+        "holds depends on how it is measured (t/hits@1): grounding helps (+0.2",
+        "taken away before refinement, grounding matters more than refinement (+0.2",
+        "each taken away alone, grounding matters less than refinement (-0.1",
+    ] {
+        assert!(verdict.sentence.contains(words), "{words}: {}", verdict.sentence);
+    }
 }
 
 #[test]

@@ -3,12 +3,15 @@
 use super::{Contrast, ContrastKind, Outcome, ReportedEffects, Verdict};
 
 /// Judges the effects of the reported factors and their order: each must lie on one side of 0 with
-/// its whole interval to count.
+/// its whole interval to count. The order is judged twice, for a factor may matter only where another
+/// is: with the factors taken away one after the other, which is how such figures are reported, and
+/// each alone.
 pub(super) fn verdict(metric: &str, reported: &ReportedEffects, contrasts: &[Contrast]) -> Verdict {
     let find = |kind: ContrastKind, name: &str| {
         contrasts.iter().find(|contrast| contrast.kind == kind && contrast.name == name)
     };
     let mut findings = Vec::new();
+    let mut depends = false;
     let factors: Vec<&str> = reported.removals.iter().map(|removal| &*removal.factor).collect();
     for factor in &factors {
         let found = find(ContrastKind::Effect, factor);
@@ -21,15 +24,24 @@ pub(super) fn verdict(metric: &str, reported: &ReportedEffects, contrasts: &[Con
     }
     for pair in factors.windows(2) {
         let (first, second) = (pair[0], pair[1]);
-        let found = find(ContrastKind::Lead, &format!("{first} - {second}"));
-        let words = [
-            format!("{first} matters more than {second}"),
-            format!("{first} matters less than {second}"),
-            format!("it cannot be told whether {first} matters more than {second}"),
-        ];
-        findings.push(finding(found, words));
+        let judged = [
+            (ContrastKind::Sequence, format!("taken away before {second}, {first}")),
+            (ContrastKind::Lead, format!("each taken away alone, {first}")),
+        ]
+        .map(|(kind, who)| {
+            let words = [
+                format!("{who} matters more than {second}"),
+                format!("{who} matters less than {second}"),
+                format!("{who} matters about as much as {second}, or it cannot be told"),
+            ];
+            finding(find(kind, &format!("{first} - {second}")), words)
+        });
+        depends |= judged[0].0 * judged[1].0 < 0;
+        findings.extend(judged);
     }
+    let helps = findings.iter().take(factors.len()).all(|(side, _)| *side == 1);
     let outcome = match findings.iter().map(|(side, _)| *side).min().unwrap_or(0) {
+        _ if depends && helps => Outcome::Depends,
         1 => Outcome::Reproduced,
         0 => Outcome::CannotTell,
         _ => Outcome::Contradicted,
@@ -37,6 +49,7 @@ pub(super) fn verdict(metric: &str, reported: &ReportedEffects, contrasts: &[Con
     let start = match outcome {
         Outcome::Reproduced => "The reported direction is reproduced",
         Outcome::Contradicted => "The reported direction is not reproduced",
+        Outcome::Depends => "Whether the reported direction holds depends on how it is measured",
         Outcome::CannotTell => "Whether the reported direction holds here cannot be told",
     };
     let findings: Vec<String> = findings.into_iter().map(|(_, words)| words).collect();

@@ -55,6 +55,7 @@ fn overview(ablation: &Ablation) -> Markup {
                         @match verdict.outcome {
                             Outcome::Reproduced => "reproduced",
                             Outcome::Contradicted => "not reproduced",
+                            Outcome::Depends => "depends",
                             Outcome::CannotTell => "cannot be told",
                         }
                     }
