@@ -180,8 +180,8 @@ pub enum Outcome {
     Reproduced,
     /// Something is the other way round.
     Contradicted,
-    /// The reported order holds when factors are taken away one after the other and not when each is
-    /// taken away alone, or the other way round.
+    /// The reported order holds when factors are taken away one after the other and not by their
+    /// effects, or the other way round.
     Depends,
     /// An interval holds 0.
     CannotTell,

@@ -131,21 +131,23 @@ fn the_verdict_follows_from_the_intervals() {
     let start = "The reported direction is reproduced (t/hits@1): grounding helps (+0.";
     assert!(reproduced.sentence.starts_with(start), "{}", reproduced.sentence);
     for words in [
-        "; taken away before refinement, grounding matters more than refinement (+0.1",
-        "; each taken away alone, grounding matters more than refinement (+0.1",
+        "; grounding, taken away before refinement, costs more than refinement thereafter (+0.1",
+        "; by their effects, grounding matters more than refinement (+0.1",
     ] {
         assert!(reproduced.sentence.contains(words), "{}", reproduced.sentence);
     }
     let swapped = verdict(0.05, 0.2);
     assert_eq!(swapped.outcome, Outcome::Contradicted);
-    assert!(swapped.sentence.contains("alone, grounding matters less than refinement (-0.1"));
+    assert!(
+        swapped.sentence.contains("by their effects, grounding matters less than refinement (-0.1")
+    );
     let harms = verdict(0.3, -0.05);
     assert_eq!(harms.outcome, Outcome::Contradicted);
     assert!(harms.sentence.contains("refinement harms (-0.0"), "{}", harms.sentence);
     // 0.15 over two thirds of the queries is 0.1 over all.
     let even = verdict(0.15, 0.1);
     assert_eq!(even.outcome, Outcome::CannotTell);
-    let words = "alone, grounding matters about as much as refinement, or it cannot be told (";
+    let words = "by their effects, it cannot be told whether grounding matters more (";
     assert!(even.sentence.contains(words), "{}", even.sentence);
 }
 
@@ -164,8 +166,8 @@ fn where_factors_need_each_other_the_order_of_removals_decides() {
     assert_eq!(verdict.outcome, Outcome::Depends, "{}", verdict.sentence);
     for words in [
         "holds depends on how it is measured (t/hits@1): grounding helps (+0.2",
-        "taken away before refinement, grounding matters more than refinement (+0.2",
-        "each taken away alone, grounding matters less than refinement (-0.1",
+        "grounding, taken away before refinement, costs more than refinement thereafter (+0.2",
+        "by their effects, grounding matters less than refinement (-0.1",
     ] {
         assert!(verdict.sentence.contains(words), "{words}: {}", verdict.sentence);
     }

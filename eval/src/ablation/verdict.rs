@@ -4,8 +4,8 @@ use super::{Contrast, ContrastKind, Outcome, ReportedEffects, Verdict};
 
 /// Judges the effects of the reported factors and their order: each must lie on one side of 0 with
 /// its whole interval to count. The order is judged twice, for a factor may matter only where another
-/// is: with the factors taken away one after the other, which is how such figures are reported, and
-/// each alone.
+/// is: with the factors taken away one after the other, which is how such figures are reported, and by
+/// their effects.
 pub(super) fn verdict(metric: &str, reported: &ReportedEffects, contrasts: &[Contrast]) -> Verdict {
     let find = |kind: ContrastKind, name: &str| {
         contrasts.iter().find(|contrast| contrast.kind == kind && contrast.name == name)
@@ -24,18 +24,22 @@ pub(super) fn verdict(metric: &str, reported: &ReportedEffects, contrasts: &[Con
     }
     for pair in factors.windows(2) {
         let (first, second) = (pair[0], pair[1]);
-        let judged = [
-            (ContrastKind::Sequence, format!("taken away before {second}, {first}")),
-            (ContrastKind::Lead, format!("each taken away alone, {first}")),
-        ]
-        .map(|(kind, who)| {
-            let words = [
-                format!("{who} matters more than {second}"),
-                format!("{who} matters less than {second}"),
-                format!("{who} matters about as much as {second}, or it cannot be told"),
-            ];
-            finding(find(kind, &format!("{first} - {second}")), words)
-        });
+        let name = format!("{first} - {second}");
+        let judge = |kind: ContrastKind, words: [String; 3]| finding(find(kind, &name), words);
+        let thereafter = |costs: &str| {
+            format!("{first}, taken away before {second}, costs {costs} than {second} thereafter")
+        };
+        let in_turn = [
+            thereafter("more"),
+            thereafter("less"),
+            format!("it cannot be told whether {}", thereafter("more")),
+        ];
+        let by_effect = [
+            format!("by their effects, {first} matters more than {second}"),
+            format!("by their effects, {first} matters less than {second}"),
+            format!("by their effects, it cannot be told whether {first} matters more"),
+        ];
+        let judged = [judge(ContrastKind::Sequence, in_turn), judge(ContrastKind::Lead, by_effect)];
         depends |= judged[0].0 * judged[1].0 < 0;
         findings.extend(judged);
     }

@@ -13,6 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::entry::{Entry, RejectMeta, RowMeta};
@@ -255,7 +256,7 @@ impl JournalReader {
     ///
     /// # Errors
     /// The disk fails, or its bytes are others than were written.
-    pub fn row(&self, place: Place) -> Result<(RowMeta, Vec<u8>, Vec<u8>), PrepareError> {
+    pub fn row(&self, place: Place) -> Result<(RowMeta, Bytes, Bytes), PrepareError> {
         let [meta, crop, raw] = place.lengths.map(|length| length as usize);
         let mut bytes = vec![0; meta + crop + raw];
         let read = self.file.read_exact_at(&mut bytes, place.at + HEAD as u64);
@@ -263,7 +264,8 @@ impl JournalReader {
         if crc32fast::hash(&bytes) != place.crc {
             return Err(Journal::damaged(&self.path, "its bytes have changed on the disk"));
         }
-        let raw = bytes.split_off(meta + crop);
+        let (mut bytes, pictures) = (Bytes::from(bytes), meta + crop);
+        let raw = bytes.split_off(pictures);
         let crop = bytes.split_off(meta);
         let meta = serde_json::from_slice(&bytes)
             .map_err(|error| Journal::damaged(&self.path, &error.to_string()))?;

@@ -7,6 +7,7 @@ use arrow_array::builder::{
 };
 use arrow_array::{ArrayRef, BinaryArray, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
+use bytes::Bytes;
 
 use super::row::ShardRow;
 
@@ -166,7 +167,7 @@ impl Columns {
 
     pub(super) fn push(&mut self, row: &ShardRow) {
         self.rows += 1;
-        self.bytes += row.image.len() + row.image_raw.as_ref().map_or(0, Vec::len);
+        self.bytes += row.image.len() + row.image_raw.as_ref().map_or(0, Bytes::len);
         self.product_id.append_value(&row.product_id);
         if let Some(group) = &row.group {
             self.group.append_value(group);

@@ -1,5 +1,6 @@
 //! One row of a shard: one training pair with the provenance of its crop and its caption.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// How the crop of a row was found.
@@ -53,9 +54,9 @@ pub struct ShardRow {
     /// exactly when the writer has that column.
     pub group: Option<String>,
     /// Encoded JPEG, PNG or WebP: the grounded crop.
-    pub image: Vec<u8>,
+    pub image: Bytes,
     /// The encoded picture before cropping; needed exactly when the writer has that column.
-    pub image_raw: Option<Vec<u8>>,
+    pub image_raw: Option<Bytes>,
     /// Training texts, one drawn per visit; at least one.
     pub captions: Vec<String>,
     /// The title as the catalogue has it.

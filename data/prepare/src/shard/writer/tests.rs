@@ -15,7 +15,7 @@ fn row(id: &str) -> ShardRow {
     ShardRow {
         product_id: id.to_owned(),
         group: None,
-        image: vec![7; 1000],
+        image: vec![7; 1000].into(),
         image_raw: None,
         captions: vec!["a red mug".to_owned(), "mug".to_owned()],
         caption_raw: "MUG!!".to_owned(),
@@ -85,7 +85,8 @@ fn missing_boxes_are_null_and_given_values_come_back() {
     let optional = OptionalColumns { group: true, image_raw: true, attributes: true, weight: true };
     let options = ShardOptions { optional, ..ShardOptions::default() };
     let group = Some("bare".to_owned());
-    let bare = ShardRow { group, image_raw: Some(vec![1]), weight: Some(0.5), ..row("bare") };
+    let bare =
+        ShardRow { group, image_raw: Some(vec![1].into()), weight: Some(0.5), ..row("bare") };
     let full = ShardRow {
         box_px: Some(BoxPx { x0: 1.0, y0: 2.0, x1: 3.0, y1: 4.5 }),
         box_score: Some(0.75),
