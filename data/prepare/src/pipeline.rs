@@ -9,6 +9,7 @@
 //! bytes that an uninterrupted one gives.
 
 mod assemble;
+mod cpu_pool;
 mod crop;
 mod entry;
 mod gather;
@@ -120,7 +121,8 @@ pub fn prepare(
     let work = Work::open(&cfg.output, &identity)?;
     let agent = Agent::open(&cfg.refine, &work.path(work::ANSWERS), limit, &inputs.variable)?;
     let fetcher = Fetcher::new(&cfg.catalogue.fetch, Some(&work.path("fetched")))?;
-    let stages = Arc::new(Stages::new(cfg, fetcher, inputs.detector, agent, progress.clone()));
+    let stages = Stages::new(cfg, fetcher, inputs.detector, agent, progress.clone())?;
+    let stages = Arc::new(stages);
     let gathering = Gathering { cfg, catalogue, stages: stages.clone(), progress, stop };
     let gathered = gathering.run(&work)?;
     stages.agent.finish()?;

@@ -13,6 +13,7 @@ use configs::prepare::{Grounding as GroundingConfig, GroundingKind, PrepareConfi
 use data::{Picture, PictureError, PictureFile};
 use futures_util::future::join_all;
 
+use super::cpu_pool::CpuPool;
 use super::crop::{Crop, CropStyle};
 use super::entry::{RejectMeta, RowMeta};
 use super::progress::Progress;
@@ -34,6 +35,7 @@ pub(super) struct Stages {
     /// Says whose whole picture is kept for the contact sheet.
     pub sampler: Sampler,
     pub progress: Arc<Progress>,
+    cropping: CpuPool,
 }
 
 /// A finished product.
@@ -58,14 +60,16 @@ struct Cropped {
 }
 
 impl Stages {
+    /// # Errors
+    /// The system gives no threads.
     pub fn new(
         cfg: &PrepareConfig,
         fetcher: Fetcher,
         detector: Option<Box<dyn Detector>>,
         agent: Agent,
         progress: Arc<Progress>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, PrepareError> {
+        Ok(Self {
             grounding: cfg.grounding.clone(),
             style: CropStyle::new(&cfg.output, cfg.duplicates.enabled),
             keep_raw: cfg.output.image_raw,
@@ -74,7 +78,8 @@ impl Stages {
             agent,
             sampler: Sampler::default(),
             progress,
-        }
+            cropping: CpuPool::new()?,
+        })
     }
 
     /// Brings a block through all stages, its order kept.
@@ -87,8 +92,7 @@ impl Stages {
     ) -> Result<Vec<Done>, PrepareError> {
         let fetched = join_all(block.into_iter().map(|product| self.fetch(product))).await;
         let this = self.clone();
-        let cropped = tokio::task::spawn_blocking(move || this.crop_all(fetched));
-        let cropped = cropped.await.map_err(|error| PrepareError::Internal(error.to_string()))?;
+        let cropped = self.cropping.run(move || this.crop_all(fetched)).await?;
         let refined = join_all(cropped.into_iter().map(|product| self.refine(product))).await;
         refined.into_iter().collect::<Result<_, _>>().map_err(PrepareError::Refine)
     }
