@@ -33,7 +33,19 @@ fn a_sound_run_passes_every_check_and_leaves_nothing_behind() {
     assert_eq!(ok("order"), "7 batches an epoch, 40 steps");
     assert_eq!(ok("eval.items"), "30 rows");
     assert!(ok("checkpoint").contains("5 checkpoints of"), "{found:#?}");
+    assert_eq!(ok("eval.tasks"), "");
     assert!(!run.folder().exists(), "nothing was trained");
+
+    // The files of its tasks are read.
+    let (queries, qrels) = (run.dir.path().join("queries.csv"), run.dir.path().join("qrels"));
+    std::fs::write(&queries, "id,text\nq1,a red mug\nq2,a lamp\n").unwrap();
+    std::fs::write(&qrels, "q1 0 some-product 1\n").unwrap();
+    let (queries, qrels) = (queries.display(), qrels.display());
+    let task = format!("{{kind: query_to_item, queries: '{queries}', qrels: '{qrels}'}}");
+    let (_, found) =
+        doctor(&run, &["--set", &format!("eval.tasks=[{{kind: text_to_image}}, {task}]")]);
+    let said = "query_to_item: 2 queries, judgements for 1 queries";
+    assert_eq!(of(&found, "eval.tasks", "ok"), [said]);
 
     // The checkpoints have the size that was foretold, and the run can go on.
     run.train_to_the_end(&["--set", "duration.steps=10"]);
@@ -67,6 +79,17 @@ fn what_would_end_a_run_is_a_failure_with_the_runs_own_message() {
             "eval.k=[5, 31]",
             "eval.items",
             "eval.k: expected cut-offs of at most the number of products",
+        ),
+        ("eval.slices=[brand]", "eval.items", "no column `brand`"),
+        (
+            "eval.tasks=[{kind: text_to_image}, {kind: query_to_item, queries: /no/queries.tsv, qrels: /no/qrels}]",
+            "eval.tasks",
+            "task `query_to_item`: catalogue `/no/queries.tsv`: no such file",
+        ),
+        (
+            "eval.tasks=[{kind: text_to_image}, {kind: item_to_item, qrels: /no/qrels}]",
+            "eval.tasks",
+            "task `item_to_item`: cannot read `/no/qrels`",
         ),
         ("model.init.pretrained=/no/model", "model", "model directory `/no/model` does not exist"),
         ("batch={size: 256}", "order", "fewer rows (245) than one batch (256)"),

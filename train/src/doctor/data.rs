@@ -1,7 +1,7 @@
 //! The shards that are trained and evaluated on, and the order of the rows.
 
 use super::{Findings, size};
-use crate::evaluate::EvalSet;
+use crate::evaluate::{self, EvalSet};
 use crate::model_dir::ModelDir;
 use crate::{preflight, start};
 use anyhow::{Result, ensure};
@@ -24,10 +24,17 @@ pub(super) fn check(cfg: &RunConfig, world: usize, model: Option<&ModelDir>, all
             all.expect("order", found);
         }
     }
-    if let Some((set, model)) = EvalSet::of(cfg).zip(model) {
+    let Some(set) = EvalSet::of(cfg) else { return };
+    if let Some(model) = model {
         let found = items(&set, model);
         if let Some(found) = all.expect("eval.items", found) {
             all.ok("eval.items", found);
+        }
+    }
+    for task in &set.tasks {
+        let found = evaluate::contents(task, &set);
+        if let Some(Some(found)) = all.expect("eval.tasks", found) {
+            all.ok("eval.tasks", found);
         }
     }
 }
@@ -61,6 +68,7 @@ fn items(set: &EvalSet, model: &ModelDir) -> Result<String> {
     let options = ScanOptions {
         workers: set.workers,
         max_bad_fraction: set.max_bad_fraction,
+        labels: evaluate::label_columns(set),
         ..ScanOptions::default()
     };
     let tokenizer = model.tokenizer.clone();

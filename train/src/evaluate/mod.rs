@@ -6,10 +6,13 @@
 //! ```
 
 mod faces;
+mod files;
 mod part;
 mod posed;
 mod products;
 mod ranked;
+
+pub use files::{contents, label_columns};
 
 use crate::dist::Group;
 use crate::encoder::Encoder;
@@ -23,7 +26,7 @@ use eval::{
 };
 use faces::Thumbnails;
 use part::Part;
-use posed::{Posed, label_columns};
+use posed::Posed;
 use products::{Products, Starts};
 use ranked::{Lead, ranked};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! A task made ready: its queries, its pool, and what is relevant. One function per kind.
 
 use super::faces::Faces;
+use super::files::query_columns;
 use super::products::Products;
 use super::{EvalSet, Gathered};
 use crate::encoder::{Encoder, unit};
@@ -117,15 +118,8 @@ impl Posed {
         let (Some(path), Some(qrels)) = (&task.queries, &task.qrels) else {
             bail!("task `{}` needs `queries` and `qrels`", task.name());
         };
-        let mut columns: Vec<String> =
-            set.slices.iter().filter(|slice| *slice != CAPTION_LENGTH).cloned().collect();
-        let within = task.within.as_ref().map(|column| match known(&columns, column) {
-            Some(at) => at,
-            None => {
-                columns.push(column.clone());
-                columns.len() - 1
-            }
-        });
+        let columns = query_columns(task, set);
+        let within = task.within.as_ref().and_then(|column| known(&columns, column));
         let listed = prepare::queries(path, &columns)?;
         let (qrels, said) = judgements(qrels, task, products)?;
         let sides = task.items.unwrap_or(Sides::IMAGE);
@@ -253,8 +247,6 @@ impl Posed {
     }
 }
 
-const CAPTION_LENGTH: &str = super::products::CAPTION_LENGTH;
-
 fn known(columns: &[String], name: &str) -> Option<usize> {
     columns.iter().position(|column| column == name)
 }
@@ -355,17 +347,4 @@ fn embed_queries(listed: &[Query], path: &Path, encoder: &Encoder) -> Result<Emb
     }
     let ids = listed.iter().map(|query| query.id.clone()).collect();
     Embeddings::new(ids, width, rows).with_context(|| format!("queries of `{}`", path.display()))
-}
-
-/// Columns of the shards that the tasks and slices of `set` need.
-pub fn label_columns(set: &EvalSet) -> Vec<String> {
-    // Slices of a queries file are its own columns.
-    let of_products = set.tasks.iter().any(|task| task.kind != TaskKind::QueryToItem);
-    let slices = set.slices.iter().filter(|slice| of_products && *slice != CAPTION_LENGTH);
-    let of_tasks = set
-        .tasks
-        .iter()
-        .flat_map(|task| [&task.within, &task.relevant, &task.attribute].into_iter().flatten());
-    let all: BTreeSet<&String> = slices.chain(of_tasks).collect();
-    all.into_iter().cloned().collect()
 }
