@@ -31,7 +31,7 @@ fn a_sound_run_passes_every_check_and_leaves_nothing_behind() {
     assert!(ok("weights").contains("M parameters"), "{found:#?}");
     assert!(ok("data.train").starts_with("1 shards, 245 rows, "), "{found:#?}");
     assert_eq!(ok("order"), "7 batches an epoch, 40 steps");
-    assert_eq!(ok("eval.items"), "30 rows");
+    assert_eq!(ok("eval.items"), "30 rows, 30 products");
     assert!(ok("checkpoint").contains("5 checkpoints of"), "{found:#?}");
     assert_eq!(ok("eval.tasks"), "");
     assert!(!run.folder().exists(), "nothing was trained");
@@ -40,10 +40,20 @@ fn a_sound_run_passes_every_check_and_leaves_nothing_behind() {
     let (queries, qrels) = (run.dir.path().join("queries.csv"), run.dir.path().join("qrels"));
     std::fs::write(&queries, "id,text\nq1,a red mug\nq2,a lamp\n").unwrap();
     std::fs::write(&qrels, "q1 0 some-product 1\n").unwrap();
-    let (queries, qrels) = (queries.display(), qrels.display());
-    let task = format!("{{kind: query_to_item, queries: '{queries}', qrels: '{qrels}'}}");
-    let (_, found) =
-        doctor(&run, &["--set", &format!("eval.tasks=[{{kind: text_to_image}}, {task}]")]);
+    let (queries, qrels) = (queries.display(), qrels.display().to_string());
+    let task = format!("kind: query_to_item, queries: '{queries}', qrels: '{qrels}'");
+    let asked = |more: &str| {
+        let tasks = format!("eval.tasks=[{{kind: text_to_image}}, {{{task}{more}}}]");
+        doctor(&run, &["--set", &tasks])
+    };
+    let (code, found) = asked("");
+    let [said] = of(&found, "eval.tasks", "failure")[..] else { panic!("{found:#?}") };
+    let expected = "task `query_to_item`: the qrels name item `some-product` for query `q1`, which is \
+                    not among the 30 items of the pool";
+    assert_eq!((code, said), (1, expected));
+    let whole_sample: String = (0..300).map(|n| format!("q1 0 vlclip-{n:06} 1\n")).collect();
+    std::fs::write(&qrels, whole_sample).unwrap();
+    let (_, found) = asked(", missing_items: drop");
     let said = "query_to_item: 2 queries, judgements for 1 queries";
     assert_eq!(of(&found, "eval.tasks", "ok"), [said]);
 
@@ -84,12 +94,22 @@ fn what_would_end_a_run_is_a_failure_with_the_runs_own_message() {
         (
             "eval.tasks=[{kind: text_to_image}, {kind: query_to_item, queries: /no/queries.tsv, qrels: /no/qrels}]",
             "eval.tasks",
-            "task `query_to_item`: catalogue `/no/queries.tsv`: no such file",
+            "task `query_to_item`: `/no/queries.tsv`: no such file",
         ),
         (
             "eval.tasks=[{kind: text_to_image}, {kind: item_to_item, qrels: /no/qrels}]",
             "eval.tasks",
             "task `item_to_item`: cannot read `/no/qrels`",
+        ),
+        (
+            "eval.tasks=[{kind: text_to_image}, {kind: item_to_item, relevant: product_id}]",
+            "eval.tasks",
+            "task `item_to_item`: no two of the 30 products have an equal value of `product_id`",
+        ),
+        (
+            "eval.tasks=[{kind: text_to_image}, {kind: zero_shot, attribute: attributes.wheels}]",
+            "eval.tasks",
+            "task `zero_shot`: column `attributes.wheels` has 0 distinct values over 30 products",
         ),
         ("model.init.pretrained=/no/model", "model", "model directory `/no/model` does not exist"),
         ("batch={size: 256}", "order", "fewer rows (245) than one batch (256)"),

@@ -124,20 +124,15 @@ fn matches(
         rows.ids().iter().cloned().zip(0..).collect()
     };
     let (lefts, rights) = (places(left), places(right));
+    matching.expect_known(
+        (left.len(), |id| lefts.contains_key(id)),
+        (right.len(), |id| rights.contains_key(id)),
+    )?;
     let mut pairs = Vec::new();
     for query in matching.queries() {
-        let Some(a) = lefts.get(query).copied() else {
-            return Err(EvalError::UnknownQuery {
-                query: query.to_owned(),
-                queries: left.len(),
-                more: matching.queries().filter(|id| !lefts.contains_key(*id)).count() - 1,
-            });
-        };
+        let a = lefts[query];
         for (item, grade) in matching.of(query).into_iter().flatten() {
-            let Some(b) = rights.get(item).copied() else {
-                let (item, query) = (item.to_owned(), query.to_owned());
-                return Err(EvalError::UnknownItem { item, query, items: right.len(), more: 0 });
-            };
+            let b = rights[item];
             if grade > 0 && !(within && a == b) {
                 pairs.push((a, b));
             }

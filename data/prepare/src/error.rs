@@ -77,7 +77,7 @@ pub enum PrepareError {
         partial: PathBuf,
     },
     /// A file of the catalogue cannot be used.
-    #[error("catalogue `{}`: {reason}", path.display())]
+    #[error("`{}`: {reason}", path.display())]
     Catalogue {
         /// The file, URL or glob.
         path: PathBuf,
@@ -85,7 +85,7 @@ pub enum PrepareError {
         reason: String,
     },
     /// A file of the catalogue lacks a column.
-    #[error("catalogue `{}`: no column `{column}` ({role}); there are {present}{hint}", path.display())]
+    #[error("`{}`: no column `{column}` ({role}); there are {present}{hint}", path.display())]
     MissingColumn {
         /// The file.
         path: PathBuf,
@@ -100,7 +100,7 @@ pub enum PrepareError {
     },
     /// A column's type does not fit its role.
     #[error(
-        "catalogue `{}`: column `{column}` ({role}): expected {expected}, found {found}",
+        "`{}`: column `{column}` ({role}): expected {expected}, found {found}",
         path.display()
     )]
     ColumnType {

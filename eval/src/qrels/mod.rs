@@ -93,6 +93,30 @@ impl Qrels {
         Some(items.iter().map(|(item, grade)| (item.as_str(), *grade)))
     }
 
+    /// Checks that every judgement is of a query and an item that are there: `queries` and `items` say
+    /// how many there are and whether an id is one of them.
+    ///
+    /// # Errors
+    /// Names the first query, or the first item, that is not there.
+    pub fn expect_known(
+        &self,
+        queries: (usize, impl Fn(&str) -> bool),
+        items: (usize, impl Fn(&str) -> bool),
+    ) -> Result<(), EvalError> {
+        let mut unknown = self.queries.keys().filter(|query| !(queries.1)(query));
+        if let Some(query) = unknown.next() {
+            let (query, more) = (query.clone(), unknown.count());
+            return Err(EvalError::UnknownQuery { query, queries: queries.0, more });
+        }
+        let judged = self.queries.iter().flat_map(|(query, of)| of.keys().map(move |i| (query, i)));
+        let mut unknown = judged.filter(|(_, item)| !(items.1)(item));
+        if let Some((query, item)) = unknown.next() {
+            let (query, item, more) = (query.clone(), item.clone(), unknown.count());
+            return Err(EvalError::UnknownItem { item, query, items: items.0, more });
+        }
+        Ok(())
+    }
+
     /// Ids of the judged queries, in order.
     pub fn queries(&self) -> impl ExactSizeIterator<Item = &str> {
         self.queries.keys().map(String::as_str)
@@ -115,6 +139,23 @@ mod tests {
     fn reads_the_trec_format() {
         let expected = Qrels::new([("q1", "a", 2), ("q1", "b", 0), ("q2", "a", -1)]);
         assert_eq!(read("q1 0 a 2\nq1\tQ0\tb\t0\n\nq2 0 a -1\r\n"), Ok(expected.expect("valid")));
+    }
+
+    #[test]
+    fn names_the_first_judgement_of_nobody_or_nothing() {
+        let qrels = Qrels::new([("q1", "a", 1), ("q1", "b", 0), ("q2", "c", 1)]).expect("valid");
+        let check = |queries: &[&str], items: &[&str]| {
+            let (queries, items) = (queries.to_vec(), items.to_vec());
+            let is_query = |id: &str| queries.contains(&id);
+            let is_item = |id: &str| items.contains(&id);
+            let found = qrels.expect_known((queries.len(), is_query), (items.len(), is_item));
+            found.map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&["q1", "q2", "q3"], &["a", "b", "c"]), Ok(()));
+        let item = check(&["q1", "q2"], &["a"]).expect_err("b and c");
+        assert!(item.contains("item `b` for query `q1`") && item.contains("1 items"), "{item}");
+        let query = check(&["q2"], &["a"]).expect_err("q1");
+        assert!(query.contains("`q1`"), "{query}");
     }
 
     #[test]

@@ -32,8 +32,11 @@ pub(crate) fn judge(
     self_match: SelfMatch,
     labels: Option<&Pools>,
 ) -> Result<Vec<Judged>, EvalError> {
-    let mut unknown: Option<(String, String, usize)> = None;
-    let mut num_judged = 0;
+    let known: HashSet<&str> = queries.ids().iter().map(String::as_str).collect();
+    qrels.expect_known(
+        (queries.len(), |id| known.contains(id)),
+        (places.len(), |id| places.contains_key(id)),
+    )?;
     let mut all = Vec::with_capacity(queries.len());
     for (index, id) in queries.ids().iter().enumerate() {
         let label = labels.map_or(0, |labels| labels.queries[index]);
@@ -54,15 +57,8 @@ pub(crate) fn judge(
         };
         if let Some(judgements) = qrels.of(id) {
             query.judged = true;
-            num_judged += 1;
             for (item, grade) in judgements {
-                let Some(place) = places.get(item).copied() else {
-                    match &mut unknown {
-                        Some((_, _, more)) => *more += 1,
-                        None => unknown = Some((item.to_owned(), id.clone(), 0)),
-                    }
-                    continue;
-                };
+                let Some(place) = places.get(item).copied() else { continue };
                 if self_match == SelfMatch::Exclude && item == id {
                     continue;
                 }
@@ -76,19 +72,6 @@ pub(crate) fn judge(
             query.irrelevant.sort_unstable();
         }
         all.push(query);
-    }
-    if let Some((item, query, more)) = unknown {
-        return Err(EvalError::UnknownItem { item, query, items: places.len(), more });
-    }
-    if num_judged < qrels.len() {
-        let known: HashSet<&str> = queries.ids().iter().map(String::as_str).collect();
-        if let Some(query) = qrels.queries().find(|query| !known.contains(query)) {
-            return Err(EvalError::UnknownQuery {
-                query: query.to_owned(),
-                queries: queries.len(),
-                more: qrels.len() - num_judged - 1,
-            });
-        }
     }
     Ok(all)
 }

@@ -7,7 +7,7 @@ use eval::Subject;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use train::{EvalSet, dist::Group, evaluate};
+use train::{EvalSet, Listing, check_task, dist::Group, evaluate};
 
 /// Measure retrieval of a model over held-out products: text->image and image->text over all
 /// distinct products, or the tasks that you name.
@@ -85,7 +85,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         hashes: opened.files.hashes,
         data_hashes: data_hashes(&set.tasks)?,
     };
-    let bar = super::bar(None, "products");
+    let products = Listing::read(&set, &opened.dir)?;
+    for task in &set.tasks {
+        check_task(task, &set, Some(&products))?;
+    }
+    let bar = super::bar(Some(products.len() as u64), "products");
     let done = |products: usize| bar.set_position(products as u64);
     let found = evaluate(
         &opened.model,

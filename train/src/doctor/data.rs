@@ -1,12 +1,12 @@
 //! The shards that are trained and evaluated on, and the order of the rows.
 
 use super::{Findings, size};
-use crate::evaluate::{self, EvalSet};
+use crate::evaluate::{self, EvalSet, Listing};
 use crate::model_dir::ModelDir;
 use crate::{preflight, start};
 use anyhow::{Result, ensure};
 use configs::RunConfig;
-use data::{Cursor, DataError, Loader, Scan, ScanOptions, Shard, TrainSet};
+use data::{Cursor, Loader, Scan, ScanOptions, Shard, TrainSet};
 
 /// Opens the shards as a run on `world` processes does, and looks at a sample of their rows. What
 /// needs the model's tokenizer is left out without a `model`.
@@ -25,14 +25,13 @@ pub(super) fn check(cfg: &RunConfig, world: usize, model: Option<&ModelDir>, all
         }
     }
     let Some(set) = EvalSet::of(cfg) else { return };
-    if let Some(model) = model {
-        let found = items(&set, model);
-        if let Some(found) = all.expect("eval.items", found) {
-            all.ok("eval.items", found);
-        }
+    let products = model.and_then(|model| all.expect("eval.items", items(&set, model)));
+    if let Some((rows, products)) = &products {
+        all.ok("eval.items", format!("{rows} rows, {} products", products.len()));
     }
+    let products = products.map(|(_, products)| products);
     for task in &set.tasks {
-        let found = evaluate::contents(task, &set);
+        let found = evaluate::check_task(task, &set, products.as_ref());
         if let Some(Some(found)) = all.expect("eval.tasks", found) {
             all.ok("eval.tasks", found);
         }
@@ -63,8 +62,8 @@ fn order(
     Ok(())
 }
 
-/// Opens the products that are evaluated on; says how many rows they are.
-fn items(set: &EvalSet, model: &ModelDir) -> Result<String> {
+/// Opens the products that are evaluated on, and reads their ids and labels; with the number of rows.
+fn items(set: &EvalSet, model: &ModelDir) -> Result<(u64, Listing)> {
     let options = ScanOptions {
         workers: set.workers,
         max_bad_fraction: set.max_bad_fraction,
@@ -72,14 +71,14 @@ fn items(set: &EvalSet, model: &ModelDir) -> Result<String> {
         ..ScanOptions::default()
     };
     let tokenizer = model.tokenizer.clone();
-    let opened: Result<_, DataError> =
-        Scan::open(&set.items, &set.columns, tokenizer, &model.picture, &options);
-    let rows = opened?.num_rows();
-    let k = set.k.iter().copied().max().unwrap_or(1);
+    let rows =
+        Scan::open(&set.items, &set.columns, tokenizer, &model.picture, &options)?.num_rows();
+    let products = Listing::read(set, model)?;
+    let (most, k) = (products.len(), set.k.iter().copied().max().unwrap_or(1));
     ensure!(
-        rows >= k as u64,
-        "eval.k: expected cut-offs of at most the number of products, which is at most {rows}, \
+        most >= k,
+        "eval.k: expected cut-offs of at most the number of products, which is at most {most}, \
          found {k}"
     );
-    Ok(format!("{rows} rows"))
+    Ok((rows, products))
 }

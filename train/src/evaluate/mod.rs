@@ -5,14 +5,18 @@
 //! shards ──► part (per rank) ──► products (first rank) ──► posed (per task) ──► ranked ──► report
 //! ```
 
+mod check;
+mod columns;
 mod faces;
-mod files;
+mod listing;
 mod part;
 mod posed;
 mod products;
 mod ranked;
 
-pub use files::{contents, label_columns};
+pub use check::check_task;
+pub use columns::label_columns;
+pub use listing::Listing;
 
 use crate::dist::Group;
 use crate::encoder::Encoder;
@@ -135,12 +139,16 @@ pub fn evaluate(
     let (columns, width) = (label_columns(set), encoder.width()?);
     let part = Part::embed(&encoder, set, &columns, group.shard(), progress)?;
     let whole = gather(&part, set, &columns, width, group)?;
+    // All before the first search, which may take long: what does not fit should be known at once.
+    let pose = |task: &Task| match &whole {
+        Some(whole) => Posed::new(task, &whole.products, set, &encoder)
+            .with_context(|| format!("task `{}`", task.name()))
+            .map(Some),
+        None => Ok(None),
+    };
+    let posed = set.tasks.iter().map(pose).collect::<Result<Vec<_>>>()?;
     let mut found = Found::default();
-    for task in &set.tasks {
-        let posed = match &whole {
-            Some(whole) => Some(Posed::new(task, &whole.products, set, &encoder)?),
-            None => None,
-        };
+    for (task, posed) in set.tasks.iter().zip(posed) {
         let lead = whole.as_ref().zip(posed.as_ref()).map(|(whole, posed)| Lead {
             posed,
             products: &whole.products,
@@ -255,7 +263,8 @@ impl Found {
         let mut report = Report::new(subject, &set.bootstrap, self.tasks)?;
         let [image, text] = [Sides::IMAGE, Sides::TEXT].map(|side| products.embeddings(side));
         let (image, text) = (image?, text?);
-        let matching = Qrels::new(products.ids.iter().map(|id| (id.as_str(), id.as_str(), 1)))?;
+        let matching =
+            Qrels::new(products.listing.ids.iter().map(|id| (id.as_str(), id.as_str(), 1)))?;
         let logit_scale = f64::try_from(encoder.model.logit_scale())?.exp();
         report.space = Some(eval::space(
             Side { name: "image", rows: &image },

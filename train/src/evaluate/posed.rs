@@ -1,15 +1,14 @@
 //! A task made ready: its queries, its pool, and what is relevant. One function per kind.
 
+use super::columns::query_columns;
 use super::faces::Faces;
-use super::files::query_columns;
 use super::products::Products;
 use super::{EvalSet, Gathered};
 use crate::encoder::{Encoder, unit};
-use anyhow::{Context, Result, bail, ensure};
-use configs::{CaptionsUsed, MissingItems, Sides, Task, TaskKind};
+use anyhow::{Context, Result, bail};
+use configs::{CaptionsUsed, Sides, Task, TaskKind};
 use eval::{Candidates, Embeddings, Labels, Qrels, SelfMatch};
 use prepare::Query;
-use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 /// A task whose queries are embedded.
@@ -57,8 +56,6 @@ impl Pool {
 
 /// A prompt that needs no grammar: our choice.
 const TEMPLATE: &str = "a photo of a {} product";
-/// More pairs of similar items are a sign of a column that says too little.
-const MAX_RELEVANT_PAIRS: usize = 50_000_000;
 
 impl Posed {
     /// Makes `task` ready over `products`.
@@ -87,7 +84,8 @@ impl Posed {
         let used = task.captions.unwrap_or_default();
         let (queries, owners) = products.captions(used)?;
         let relevant = queries.ids().iter().zip(&owners);
-        let qrels = Qrels::new(relevant.map(|(id, owner)| (&**id, &*products.ids[*owner], 1)))?;
+        let qrels =
+            Qrels::new(relevant.map(|(id, owner)| (&**id, &*products.listing.ids[*owner], 1)))?;
         let description = format!("{} -> picture", described(used));
         let faces = Faces::captions_to_products(owners);
         let pool = Pool::Gathered(Gathered::Products(Sides::IMAGE));
@@ -98,7 +96,8 @@ impl Posed {
         let used = task.captions.unwrap_or_default();
         let (captions, owners) = products.captions(used)?;
         let relevant = captions.ids().iter().zip(&owners);
-        let qrels = Qrels::new(relevant.map(|(id, owner)| (&*products.ids[*owner], &**id, 1)))?;
+        let qrels =
+            Qrels::new(relevant.map(|(id, owner)| (&*products.listing.ids[*owner], &**id, 1)))?;
         let description = format!("picture -> {}", described(used));
         let faces = Faces::products_to_captions(owners);
         let pool = Pool::Gathered(match used {
@@ -116,12 +115,12 @@ impl Posed {
         encoder: &Encoder,
     ) -> Result<Self> {
         let (Some(path), Some(qrels)) = (&task.queries, &task.qrels) else {
-            bail!("task `{}` needs `queries` and `qrels`", task.name());
+            bail!("it needs `queries` and `qrels`");
         };
         let columns = query_columns(task, set);
         let within = task.within.as_ref().and_then(|column| known(&columns, column));
         let listed = prepare::queries(path, &columns)?;
-        let (qrels, said) = judgements(qrels, task, products)?;
+        let (qrels, said) = products.listing.judgements(qrels, task)?;
         let sides = task.items.unwrap_or(Sides::IMAGE);
         let queries = embed_queries(&listed, path, encoder)?;
         let description = format!("query of `{}` -> {}; {said}", path.display(), item(sides));
@@ -153,8 +152,8 @@ impl Posed {
             (Some(column), _) => {
                 (alike(column, products)?, format!("equal `{column}` is relevant"))
             }
-            (None, Some(path)) => judgements(path, task, products)?,
-            (None, None) => bail!("task `{}` needs `relevant` or `qrels`", task.name()),
+            (None, Some(path)) => products.listing.judgements(path, task)?,
+            (None, None) => bail!("it needs `relevant` or `qrels`"),
         };
         let queries = products.embeddings(sides)?;
         let description = format!("{} -> similar ones; {what}", item(sides));
@@ -167,16 +166,8 @@ impl Posed {
 
     fn zero_shot(task: &Task, products: &Products, encoder: &Encoder) -> Result<Self> {
         let column = task.attribute.as_deref().context("a column of classes")?;
-        let values = products.label(column);
-        let classes: BTreeSet<&str> = values.iter().flatten().map(String::as_str).collect();
-        ensure!(
-            classes.len() >= 2,
-            "task `{}`: column `{column}` has {} distinct values over {} products: classification \
-             needs at least 2",
-            task.name(),
-            classes.len(),
-            products.len()
-        );
+        let classes = products.listing.classes(column)?;
+        let values = products.listing.label(column);
         let default = [TEMPLATE.to_owned()];
         let templates = task.templates.as_deref().unwrap_or(&default);
         let prompts: Vec<String> = classes
@@ -195,7 +186,7 @@ impl Posed {
         }
         let ids = classes.iter().map(|class| (*class).to_owned()).collect();
         let pool = Pool::Given(Embeddings::new(ids, width, means).context("the prompts")?);
-        let named = products.ids.iter().zip(values);
+        let named = products.listing.ids.iter().zip(values);
         let labelled = named.filter_map(|(id, class)| Some((id.as_str(), class.as_deref()?, 1)));
         let qrels = Qrels::new(labelled)?;
         let description = format!(
@@ -266,54 +257,9 @@ fn item(sides: Sides) -> String {
     }
 }
 
-/// Judgements of a file, less those of items that are not there, where the task says so; and what
-/// the report says of them.
-fn judgements(path: &Path, task: &Task, products: &Products) -> Result<(Qrels, String)> {
-    let qrels = Qrels::read(path)?;
-    let said = format!("judged in `{}`", path.display());
-    if task.missing_items.unwrap_or_default() == MissingItems::Error {
-        return Ok((qrels, said));
-    }
-    let known: HashSet<&str> = products.ids.iter().map(String::as_str).collect();
-    let judged = qrels.queries().flat_map(|query| {
-        let items = qrels.of(query).into_iter().flatten();
-        items.map(move |(item, grade)| (query, item, grade))
-    });
-    let kept = Qrels::new(judged.filter(|(_, item, _)| known.contains(item)))?;
-    ensure!(
-        !kept.is_empty(),
-        "task `{}`: none of the items that `{}` judges is among the {} products",
-        task.name(),
-        path.display(),
-        products.len()
-    );
-    let count = |qrels: &Qrels| -> usize {
-        qrels.queries().filter_map(|query| qrels.of(query)).map(|items| items.len()).sum()
-    };
-    let left_out = count(&qrels) - count(&kept);
-    Ok((kept, format!("{said}, less {left_out} judgements of items that are not in the pool")))
-}
-
 /// All pairs of products with equal values of `column`.
 fn alike(column: &str, products: &Products) -> Result<Qrels> {
-    let mut groups: HashMap<&str, Vec<&str>> = HashMap::new();
-    for (id, value) in products.ids.iter().zip(products.label(column)) {
-        if let Some(value) = value {
-            groups.entry(value).or_default().push(id);
-        }
-    }
-    let pairs: usize = groups.values().map(|group| group.len() * (group.len() - 1)).sum();
-    ensure!(
-        pairs > 0,
-        "no two of the {} products have an equal value of `{column}`: nothing is relevant",
-        products.len()
-    );
-    ensure!(
-        pairs <= MAX_RELEVANT_PAIRS,
-        "equal values of `{column}` make {pairs} pairs relevant, more than {MAX_RELEVANT_PAIRS}: \
-         choose a column that says more"
-    );
-    let groups = groups.into_values().collect::<Vec<_>>();
+    let groups = products.listing.alike(column)?;
     let pairs = groups.iter().flat_map(|group| {
         group
             .iter()

@@ -1,5 +1,6 @@
 //! The products of an evaluation set, embedded: what the first rank gathers from all.
 
+use super::listing::Listing;
 use super::part::{Listed, Part, weighted};
 use anyhow::{Context, Result, ensure};
 use configs::{CaptionsUsed, Sides};
@@ -8,14 +9,12 @@ use std::collections::BTreeMap;
 
 /// All products of the set, in its order.
 pub struct Products {
-    /// Product ids.
-    pub ids: Vec<String>,
+    /// Ids and labels.
+    pub listing: Listing,
     /// Rows of the set, counted over all shards.
     pub rows: Vec<u64>,
     /// Captions before cleaning.
     pub captions: Vec<Vec<String>>,
-    /// Values of the label columns, by column.
-    labels: BTreeMap<String, Vec<Option<String>>>,
     width: usize,
     image: Vec<f32>,
     text: Vec<f32>,
@@ -46,17 +45,16 @@ impl Products {
         }
         batches.sort_by_key(|(number, ..)| *number);
         let mut all = Self {
-            ids: Vec::new(),
+            listing: Listing::new(columns),
             rows: Vec::new(),
             captions: Vec::new(),
-            labels: columns.iter().map(|column| (column.clone(), Vec::new())).collect(),
             width,
             image: Vec::new(),
             text: Vec::new(),
         };
         let (mut starts, mut num_captions) = (Starts::new(), 0);
         for (number, batch, part, row, caption) in batches {
-            starts.insert(number, (all.ids.len(), num_captions));
+            starts.insert(number, (all.len(), num_captions));
             num_captions += batch.num_captions();
             let [image, text] = &parts[part].vectors;
             let (rows, captions) = (batch.products.len(), batch.num_captions());
@@ -66,7 +64,7 @@ impl Products {
         }
         let warnings: Vec<String> = parts.into_iter().flat_map(|part| part.warnings).collect();
         ensure!(
-            !all.ids.is_empty(),
+            !all.listing.is_empty(),
             "no usable row in `{}`: {}",
             items.join("`, `"),
             warnings.first().map_or("the shards have no rows", String::as_str)
@@ -75,19 +73,14 @@ impl Products {
     }
 
     fn extend(&mut self, batch: &Listed, columns: &[String]) {
-        self.ids.extend(batch.products.iter().cloned());
+        self.listing.extend(&batch.products, columns, &batch.labels);
         self.rows.extend(&batch.rows);
         self.captions.extend(batch.captions.iter().cloned());
-        for (column, values) in columns.iter().zip(&batch.labels) {
-            if let Some(all) = self.labels.get_mut(column) {
-                all.extend(values.iter().cloned());
-            }
-        }
     }
 
     /// Number of products.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.listing.len()
     }
 
     /// Every product as the weighted sum of its picture and its first caption.
@@ -97,7 +90,7 @@ impl Products {
     pub fn embeddings(&self, sides: Sides) -> Result<Embeddings> {
         let firsts = self.first_captions().map(|at| &self.text[at * self.width..][..self.width]);
         let rows = weighted(sides, self.image.chunks_exact(self.width).zip(firsts));
-        self.named(self.ids.clone(), rows)
+        self.named(self.listing.ids.clone(), rows)
     }
 
     /// The captions that take part, and the product of each. The first one has its product's id, the
@@ -108,7 +101,7 @@ impl Products {
     pub fn captions(&self, used: CaptionsUsed) -> Result<(Embeddings, Vec<usize>)> {
         let (mut ids, mut owners, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         let mut at = 0;
-        for (owner, (id, captions)) in self.ids.iter().zip(&self.captions).enumerate() {
+        for (owner, (id, captions)) in self.listing.ids.iter().zip(&self.captions).enumerate() {
             let taken = match used {
                 CaptionsUsed::First => 1,
                 CaptionsUsed::All => captions.len(),
@@ -123,11 +116,6 @@ impl Products {
         Ok((self.named(ids, rows)?, owners))
     }
 
-    /// Values of a label column, by product.
-    pub fn label(&self, column: &str) -> &[Option<String>] {
-        self.labels.get(column).map_or(&[], Vec::as_slice)
-    }
-
     /// The values of a slice column for queries that stand for the products `owners`: a label, or the
     /// number of words of their captions.
     pub fn slice(&self, column: &str, owners: &[usize], texts: &[&str]) -> Labels {
@@ -140,7 +128,7 @@ impl Products {
 
     /// Values of a label column for the products `owners`.
     pub fn labels_of(&self, column: &str, owners: &[usize]) -> Vec<Option<String>> {
-        let values = self.label(column);
+        let values = self.listing.label(column);
         owners.iter().map(|owner| values.get(*owner).cloned().flatten()).collect()
     }
 

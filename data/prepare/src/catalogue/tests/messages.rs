@@ -19,26 +19,26 @@ fn a_missing_column_names_those_there_are_and_the_nearest() {
     let shop = Shop::new("shop.csv", "id,titel,type,image\n1,a,b,c\n", "");
     assert_eq!(
         shop.refusal(&[]),
-        "catalogue `shop.csv`: no column `title` (catalogue.columns.title); there are `id`, \
+        "`shop.csv`: no column `title` (catalogue.columns.title); there are `id`, \
          `titel`, `type`, `image`; did you mean `titel`?"
     );
     let shop = Shop::new("shop.csv", "id;title;type;image\n1;a;b;c\n", "");
     assert_eq!(
         shop.refusal(&[]),
-        "catalogue `shop.csv`: no column `id` (catalogue.columns.product_id); there are \
+        "`shop.csv`: no column `id` (catalogue.columns.product_id); there are \
          `id;title;type;image`; the fields are not parted by ',': is it ';'? Then set \
          catalogue.delimiter to ';'"
     );
     let shop = Shop::new("shop.csv", "id,title,type,image,title\n1,a,b,c,d\n", "");
     assert_eq!(
         shop.refusal(&[]),
-        "catalogue `shop.csv`: the columns 2 and 5 are both called `title` \
+        "`shop.csv`: the columns 2 and 5 are both called `title` \
          (catalogue.columns.title): names must differ"
     );
     let shop = Shop::new("shop.jsonl", "{\"id\": 1, \"name\": \"a\"}\n", "");
     assert_eq!(
         shop.refusal(&["catalogue.columns.image=picture"]),
-        "catalogue `shop.jsonl`: no column `title` (catalogue.columns.title); there are `id`, \
+        "`shop.jsonl`: no column `title` (catalogue.columns.title); there are `id`, \
          `name` (of the first 1 objects)"
     );
     let shop = Shop::new("shop.csv", "id,title,type,image\n", "");
@@ -56,7 +56,7 @@ fn a_file_that_is_no_catalogue_is_refused() {
     };
     assert_eq!(
         refusal("shop.csv", b"", &[]),
-        "catalogue `shop.csv`: the file is empty: expected a line of column names"
+        "`shop.csv`: the file is empty: expected a line of column names"
     );
     let utf16: Vec<u8> = "id,title".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let marked = [&[0xff, 0xfe], utf16.as_slice()].concat();
@@ -64,7 +64,7 @@ fn a_file_that_is_no_catalogue_is_refused() {
         let found = refusal("shop.csv", content, &[]);
         assert!(
             found.starts_with(
-                "catalogue `shop.csv`: is encoded in UTF-16LE: expected UTF-8; convert it: iconv \
+                "`shop.csv`: is encoded in UTF-16LE: expected UTF-8; convert it: iconv \
                  -f UTF-16LE -t UTF-8 shop.csv > converted"
             ),
             "{found}"
@@ -72,41 +72,38 @@ fn a_file_that_is_no_catalogue_is_refused() {
     }
     assert_eq!(
         refusal("shop.csv", b"id,t\xeftle\n", &[]),
-        "catalogue `shop.csv`: the line of column names (line 1): line 1 character 5 is the byte \
+        "`shop.csv`: the line of column names (line 1): line 1 character 5 is the byte \
          0xEF, which is not UTF-8; if the file is from Windows, convert it: iconv -f WINDOWS-1252 \
          -t UTF-8 shop.csv > converted"
     );
     assert_eq!(
         refusal("shop.csv", b"PK\x03\x04....", &[]),
-        "catalogue `shop.csv`: is a zip archive or an Excel workbook; unpack it, or save the sheet \
+        "`shop.csv`: is a zip archive or an Excel workbook; unpack it, or save the sheet \
          as CSV"
     );
     assert_eq!(
         refusal("shop.parquet", b"id,title\n", &[]),
-        "catalogue `shop.parquet`: is not a Parquet file: it does not begin with `PAR1`"
+        "`shop.parquet`: is not a Parquet file: it does not begin with `PAR1`"
     );
     assert_eq!(
         refusal("shop.csv", b"PAR1", &["catalogue.format=csv"]),
-        "catalogue `shop.csv`: is a Parquet file; set catalogue.format to auto or parquet"
+        "`shop.csv`: is a Parquet file; set catalogue.format to auto or parquet"
     );
     assert_eq!(
         refusal("shop.jsonl", b"[\n{\"id\": 1}\n]\n", &[]),
-        "catalogue `shop.jsonl`: begins with `[`: expected one JSON object per line; convert it: \
+        "`shop.jsonl`: begins with `[`: expected one JSON object per line; convert it: \
          jq -c '.[]' FILE > converted.jsonl"
     );
     assert_eq!(
         refusal("shop.jsonl", b"id,title\n", &[]),
-        "catalogue `shop.jsonl`: no JSON object in the first 1000 lines: expected one per line"
+        "`shop.jsonl`: no JSON object in the first 1000 lines: expected one per line"
     );
     let shop = Shop::new("shop.csv", HEADER, "");
     assert_eq!(
         shop.refusal(&["catalogue.paths=no/such.csv"]),
-        "catalogue `no/such.csv`: no such file or folder"
+        "`no/such.csv`: no such file or folder"
     );
-    assert_eq!(
-        shop.refusal(&["catalogue.paths=no/*.csv"]),
-        "catalogue `no/*.csv`: the glob matches no file"
-    );
+    assert_eq!(shop.refusal(&["catalogue.paths=no/*.csv"]), "`no/*.csv`: the glob matches no file");
     let folder = format!("catalogue.paths={}", shop.path(".").display());
     assert!(shop.refusal(&[&folder]).ends_with(
         "the folder holds no file ending in .parquet; name files of other formats with a glob, \

@@ -162,21 +162,21 @@ fn columns_that_cannot_play_their_role_are_refused() {
     floats[0].1 = Arc::new(Float64Array::from(vec![1.0, 2.0]));
     assert_eq!(
         shop(floats, "").refusal(&[]),
-        "catalogue `a.parquet`: column `id` (catalogue.columns.product_id): expected a string or \
+        "`a.parquet`: column `id` (catalogue.columns.product_id): expected a string or \
          integer, found Float64"
     );
     let mut numbers = columns();
     numbers[3].1 = Arc::new(Int64Array::from(vec![1, 2]));
     assert_eq!(
         shop(numbers, "").refusal(&[]),
-        "catalogue `a.parquet`: column `image` (catalogue.columns.image): expected binary, \
+        "`a.parquet`: column `image` (catalogue.columns.image): expected binary, \
          struct<bytes, path> or string, found Int64"
     );
     let mut few = columns();
     few.remove(1);
     assert_eq!(
         shop(few, "").refusal(&[]),
-        "catalogue `a.parquet`: no column `title` (catalogue.columns.title); there are `id`, \
+        "`a.parquet`: no column `title` (catalogue.columns.title); there are `id`, \
          `type`, `image`"
     );
 }
@@ -189,7 +189,7 @@ fn a_damaged_file_is_an_error_and_no_panic() {
     let sound = std::fs::read(shop.path("a.parquet")).unwrap();
     shop.add("a.parquet", &sound[..sound.len() - 9]);
     let cut = shop.refusal(&[]);
-    assert!(cut.starts_with("catalogue `a.parquet`: not a readable Parquet file: "), "{cut}");
+    assert!(cut.starts_with("`a.parquet`: not a readable Parquet file: "), "{cut}");
     let mut failed = 0;
     for at in (4..sound.len()).step_by(101) {
         let mut damaged = sound.clone();

@@ -1,10 +1,8 @@
-//! The files that a task names; they can be looked at without products or a model.
+//! The columns that tasks and slices need, of the shards and of queries files.
 
 use super::EvalSet;
 use super::products::CAPTION_LENGTH;
-use anyhow::{Context, Result};
 use configs::{Task, TaskKind};
-use eval::Qrels;
 use std::collections::BTreeSet;
 
 /// Columns of the shards that the tasks and slices of `set` need.
@@ -28,22 +26,4 @@ pub fn query_columns(task: &Task, set: &EvalSet) -> Vec<String> {
         columns.push(column.clone());
     }
     columns
-}
-
-/// Reads the files of `task`: says what they hold, `None` where it names none.
-///
-/// # Errors
-/// A file that cannot be read, or lacks a column that `set` needs.
-pub fn contents(task: &Task, set: &EvalSet) -> Result<Option<String>> {
-    let mut said = Vec::new();
-    if let Some(path) = &task.queries {
-        let queries = prepare::queries(path, &query_columns(task, set));
-        let queries = queries.with_context(|| format!("task `{}`", task.name()))?;
-        said.push(format!("{} queries", queries.len()));
-    }
-    if let Some(path) = &task.qrels {
-        let qrels = Qrels::read(path).with_context(|| format!("task `{}`", task.name()))?;
-        said.push(format!("judgements for {} queries", qrels.len()));
-    }
-    Ok((!said.is_empty()).then(|| format!("{}: {}", task.name(), said.join(", "))))
 }
