@@ -2,6 +2,7 @@
 //! `bench_metrics QUERIES ITEMS DIR`. Leaves the run and the qrels in DIR.
 
 use eval::{Bootstrap, Embeddings, EvaluateOptions, Qrels, SearchOptions, evaluate, search};
+use fastrand::Rng;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -11,37 +12,24 @@ use std::time::Instant;
 const WIDTH: usize = 32;
 const KS: [usize; 3] = [1, 5, 10];
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % bound as u64) as usize
-    }
-
-    fn embeddings(&mut self, prefix: &str, rows: usize) -> Result<Embeddings, eval::EvalError> {
-        let values = (0..rows * WIDTH).map(|_| self.below(2001) as f32 / 1000.0 - 1.0).collect();
-        let ids = (0..rows).map(|row| format!("{prefix}{row}")).collect();
-        Embeddings::normalised(ids, WIDTH, values)
-    }
+fn embeddings(random: &mut Rng, prefix: &str, rows: usize) -> Result<Embeddings, eval::EvalError> {
+    let values = (0..rows * WIDTH).map(|_| random.f32() * 2.0 - 1.0).collect();
+    let ids = (0..rows).map(|row| format!("{prefix}{row}")).collect();
+    Embeddings::normalised(ids, WIDTH, values)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [queries, items, dir] = &args[..] else { return Err("expected QUERIES ITEMS DIR".into()) };
-    let mut random = Random(1);
-    let queries = random.embeddings("query-", queries.parse()?)?;
-    let items = random.embeddings("product-", items.parse()?)?;
+    let mut random = Rng::with_seed(1);
+    let queries = embeddings(&mut random, "query-", queries.parse()?)?;
+    let items = embeddings(&mut random, "product-", items.parse()?)?;
     // Up to 8 judged items each, grades 0 to 3.
     let mut judged = Vec::new();
     for query in queries.ids() {
         let mut of_query = BTreeMap::new();
-        for _ in 0..1 + random.below(8) {
-            of_query.insert(random.below(items.len()), random.below(4) as i32);
+        for _ in 0..1 + random.usize(..8) {
+            of_query.insert(random.usize(..items.len()), random.i32(..4));
         }
         judged.extend(
             of_query

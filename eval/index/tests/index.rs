@@ -5,6 +5,7 @@ use eval::{
     Embeddings, ModelFiles, ORIGIN_VERSION, Origin, Qrels, SearchOptions, SelfMatch, StoreReader,
     StoreWriter, StoredDtype, search,
 };
+use fastrand::Rng;
 use index::{How, INFO, Index, IndexInfo, IndexOptions, Queries, Scalar, build, replaceable};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,28 +13,11 @@ use std::path::{Path, PathBuf};
 const WIDTH: usize = 48;
 const TYPES: [&str; 5] = ["bag", "lamp", "mug", "scarf", "shoe"];
 
-/// SplitMix64, and from it numbers of mean 0 and variance 1.
-struct Random(u64);
-
-impl Random {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.bits() % bound as u64) as usize
-    }
-
-    fn vector(&mut self, scale: f32) -> Vec<f32> {
-        // The sum of twelve uniform numbers.
-        let mut normal =
-            || (0..12).map(|_| (self.bits() >> 40) as f32 / (1 << 24) as f32).sum::<f32>() - 6.0;
-        (0..WIDTH).map(|_| normal() * scale).collect()
-    }
+/// Numbers of mean 0 and variance 1, times `scale`.
+fn vector(random: &mut Rng, scale: f32) -> Vec<f32> {
+    // The sum of twelve uniform numbers.
+    let mut normal = || (0..12).map(|_| random.f32()).sum::<f32>() - 6.0;
+    (0..WIDTH).map(|_| normal() * scale).collect()
 }
 
 /// What a trained model's space looks like: pictures lie around the centres of types, those of equal
@@ -55,9 +39,9 @@ fn sum(parts: &[&[f32]]) -> Vec<f32> {
 }
 
 fn space(items: usize) -> Space {
-    let mut random = Random(3);
+    let mut random = Rng::with_seed(3);
     let mut directions = |count: usize, scale| -> Vec<Vec<f32>> {
-        (0..count).map(|_| random.vector(scale)).collect()
+        (0..count).map(|_| vector(&mut random, scale)).collect()
     };
     let (kinds, colours, materials) =
         (directions(TYPES.len(), 1.0), directions(12, 0.7), directions(9, 0.5));
@@ -65,10 +49,10 @@ fn space(items: usize) -> Space {
     let mut space = Space { ids: vec![], types: vec![], pictures: vec![], captions: vec![] };
     for item in 0..items {
         let kind = item % TYPES.len();
-        let meant = [&kinds[kind][..], &colours[random.below(12)], &materials[random.below(9)]];
-        let own = random.vector(0.4);
+        let meant = [&kinds[kind][..], &colours[random.usize(..12)], &materials[random.usize(..9)]];
+        let own = vector(&mut random, 0.4);
         for (side, cone) in [&mut space.pictures, &mut space.captions].into_iter().zip(&cones) {
-            let noise = random.vector(0.25);
+            let noise = vector(&mut random, 0.25);
             side.extend(sum(&[meant[0], meant[1], meant[2], &own, &noise, cone]));
         }
         space.ids.push(format!("p{item}"));

@@ -5,6 +5,7 @@ use eval::{
     Qrels, Ranking, Report, SearchOptions, SelfMatch, Side, Subject, compare, evaluate, scores,
     search, space,
 };
+use fastrand::Rng;
 use std::collections::BTreeMap;
 
 const TYPES: [&str; 9] =
@@ -23,22 +24,9 @@ const MATERIALS: [&str; 5] = ["leather", "cotton", "steel", "oak", "glass"];
 const WIDTH: usize = 48;
 const PRODUCTS: usize = 360;
 
-/// SplitMix64.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % bound as u64) as usize
-    }
-
-    /// A direction, of length about 1.
-    fn vector(&mut self) -> Vec<f32> {
-        (0..WIDTH).map(|_| (self.below(2001) as f32 / 1000.0 - 1.0) * 0.25).collect()
-    }
+/// A direction, of length about 1.
+fn vector(random: &mut Rng) -> Vec<f32> {
+    (0..WIDTH).map(|_| (random.f32() * 2.0 - 1.0) * 0.25).collect()
 }
 
 pub struct Product {
@@ -58,19 +46,20 @@ pub struct Made {
 }
 
 pub fn products() -> Vec<Product> {
-    let mut random = Random(3);
+    let mut random = Rng::with_seed(3);
     (0..PRODUCTS)
         .map(|index| {
             // Few watches, many mugs.
-            let kind = random.below(TYPES.len()).min(random.below(TYPES.len() + 3));
-            let (colour, material) = (random.below(COLOURS.len()), random.below(MATERIALS.len()));
+            let kind = random.usize(..TYPES.len()).min(random.usize(..TYPES.len() + 3));
+            let (colour, material) =
+                (random.usize(..COLOURS.len()), random.usize(..MATERIALS.len()));
             let title = format!("{} {} {}", COLOURS[colour].0, MATERIALS[material], TYPES[kind]);
             let tail = [
                 "",
                 ", new season",
                 " with a removable strap and a lining of recycled cotton",
                 " by Hartmann & Söhne, hand finished in small numbers",
-            ][random.below(4)];
+            ][random.usize(..4)];
             let title = format!("{title}{tail}");
             Product {
                 id: format!("sku-{:05}", 10_000 + index * 7),
@@ -79,7 +68,7 @@ pub fn products() -> Vec<Product> {
                 kind,
                 colour,
                 grounding: [Some("grounded"), Some("grounded"), Some("below_threshold"), None]
-                    [random.below(4)],
+                    [random.usize(..4)],
             }
         })
         .collect()
@@ -93,16 +82,16 @@ struct Model {
 }
 
 fn model(products: &[Product], noise: f32, seed: u64) -> Model {
-    let mut fixed = Random(11);
-    let kinds: Vec<_> = TYPES.iter().map(|_| fixed.vector()).collect();
-    let colours: Vec<_> = COLOURS.iter().map(|_| fixed.vector()).collect();
-    let details: Vec<_> = products.iter().map(|_| fixed.vector()).collect();
-    let offset = fixed.vector();
-    let mut random = Random(seed);
+    let mut fixed = Rng::with_seed(11);
+    let kinds: Vec<_> = TYPES.iter().map(|_| vector(&mut fixed)).collect();
+    let colours: Vec<_> = COLOURS.iter().map(|_| vector(&mut fixed)).collect();
+    let details: Vec<_> = products.iter().map(|_| vector(&mut fixed)).collect();
+    let offset = vector(&mut fixed);
+    let mut random = Rng::with_seed(seed);
     let mut side = |sign: f32| {
         let mut rows = Vec::new();
         for (product, detail) in products.iter().zip(&details) {
-            let own = random.vector();
+            let own = vector(&mut random);
             // Scarves and lamps are hard; so are pictures that no box was found in.
             let hard = 1.0
                 + 0.6 * f32::from(u8::from(product.kind == 3 || product.kind == 4))
@@ -265,8 +254,8 @@ pub fn made() -> Made {
 /// A product as simple shapes on a plain ground: JPEG, 144 pixels.
 fn picture(product: &Product) -> Vec<u8> {
     const SIDE: i32 = 144;
-    let mut random = Random(product.id.bytes().map(u64::from).sum());
-    let ground = [235 - random.below(30) as u8, 232, 226 - random.below(30) as u8];
+    let mut random = Rng::with_seed(product.id.bytes().map(u64::from).sum());
+    let ground = [235 - random.u8(..30), 232, 226 - random.u8(..30)];
     let colour = COLOURS[product.colour].1;
     let pixels = image::RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
         let (x, y) = (x as i32 - SIDE / 2, y as i32 - SIDE / 2);
