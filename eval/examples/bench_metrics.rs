@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for query in queries.ids() {
         let mut of_query = BTreeMap::new();
         for _ in 0..1 + random.usize(..8) {
-            of_query.insert(random.usize(..items.len()), random.i32(..4));
+            of_query.insert(random.usize(..items.len()), random.i32(0..4));
         }
         judged.extend(
             of_query
