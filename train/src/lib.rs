@@ -36,7 +36,7 @@ pub mod tensors;
 pub mod verify;
 mod watch;
 
-pub use evaluate::{EvalSet, Evaluation, Listing, check_task, evaluate};
+pub use evaluate::{EvalSet, Evaluation, Listing, Stage, check_task, evaluate};
 pub use gpu_scores::GpuScores;
 pub use grounding_dino::GroundingDino;
 pub use model_dir::ModelDir;

@@ -6,4 +6,4 @@ pub mod prepare;
 pub mod sample;
 mod show;
 
-pub use show::{bar, print};
+pub use show::{Bar, print};

@@ -1,5 +1,6 @@
 //! `vlclip prepare`.
 
+use crate::show::LINE_EVERY;
 use anyhow::Result;
 use configs::Clean;
 use configs::prepare::{Grounding, GroundingKind, PrepareConfig, RefineKind};
@@ -16,9 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often the bar is drawn, and how often a line is printed where there is no terminal.
+/// How often the bar is drawn.
 const GLANCE: Duration = Duration::from_millis(200);
-const LINE_EVERY: Duration = Duration::from_secs(10);
 /// The context length of a tokenizer that comes without its model.
 const CLIP_TOKENS: usize = 77;
 

@@ -26,7 +26,7 @@ pub struct Args {
 /// When the folder cannot be written, or holds something else.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let spec = SampleSpec { products: args.products, seed: args.seed };
-    let bar = crate::bar(Some(args.products), "products");
+    let bar = crate::Bar::new(Some(args.products), "products");
     let summary = write_sample(&args.out, &spec, |done, _total| bar.set_position(done))?;
     bar.finish_and_clear();
     eprintln!(

@@ -1,5 +1,6 @@
 //! `vlclip bench`: parts of training by themselves.
 
+use super::Bar;
 use anyhow::{Result, ensure};
 use clap::Subcommand;
 use configs::RunConfig;
@@ -72,7 +73,7 @@ fn measure(args: &Data) -> Result<Throughput> {
     let open = || Loader::open(&cfg.data, tokenizer, picture, size, cfg.seed, Shard::WHOLE, from);
     let elapsed = Until::Elapsed(Duration::from_secs_f64(seconds));
     let until = args.batches.map_or(elapsed, Until::Batches);
-    let bar = super::bar(args.batches, "batches");
+    let bar = Bar::new(args.batches, "batches");
     let each = |batches| bar.set_position(batches);
     let found = Throughput::measure(&cfg.data, open, until, process::cpu_time, each)?;
     bar.finish_and_clear();

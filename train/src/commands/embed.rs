@@ -1,5 +1,6 @@
 //! `vlclip embed`.
 
+use super::Bar;
 use super::model::{ModelArgs, Opened};
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
@@ -128,7 +129,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             recall: args.recall,
             ..IndexOptions::default()
         };
-        let bar = super::bar(Some(rows), "products indexed");
+        let bar = Bar::new(Some(rows), "products indexed");
         let info =
             index::build(&args.out, dir, &captions, &options, |done| bar.set_position(done))?;
         bar.finish_and_clear();
@@ -156,7 +157,7 @@ fn write(args: &Args, opened: &Opened, set: &EmbedSet, stop: &StopSignal) -> Res
     };
     let width = usize::try_from(opened.model.spec.projection_dim)?;
     let mut store = StoreWriter::create(&args.out, width, dtype, &origin)?;
-    let bar = super::bar(None, "products embedded");
+    let bar = Bar::new(None, "products embedded");
     let warnings = embed(&opened.model, &opened.dir, set, |batch| {
         ensure!(!stop.asked(), "stopped by a signal after {} products", store.rows());
         let groups = args.group.is_some().then_some(batch.groups.as_slice());

@@ -1,5 +1,6 @@
 //! `vlclip eval`.
 
+use super::Bar;
 use super::model::ModelArgs;
 use anyhow::{Context, Result, bail, ensure};
 use configs::{Checked, Columns, EvalTasks, Task, TaskKind, Workers};
@@ -7,7 +8,7 @@ use eval::Subject;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use train::{EvalSet, Listing, check_task, dist::Group, evaluate};
+use train::{EvalSet, Listing, Stage, check_task, dist::Group, evaluate};
 
 /// Measure retrieval of a model over held-out products: text->image and image->text over all
 /// distinct products, or the tasks that you name.
@@ -89,8 +90,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     for task in &set.tasks {
         check_task(task, &set, Some(&products))?;
     }
-    let bar = super::bar(Some(products.len() as u64), "products");
-    let done = |products: usize| bar.set_position(products as u64);
+    let bar = Bar::new(Some(products.len() as u64), "products embedded");
+    let show = |stage: Stage| match stage {
+        Stage::Embedded { products } => bar.set_position(products as u64),
+        Stage::Ranking { task, queries, items } => {
+            bar.stage(&format!("{task}: ranking {items} items for {queries} queries"));
+        }
+    };
     let found = evaluate(
         &opened.model,
         &opened.dir,
@@ -98,7 +104,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         subject,
         baseline.as_ref(),
         &Group::alone(),
-        done,
+        show,
     )?
     .context("one process leads itself")?;
     bar.finish_and_clear();

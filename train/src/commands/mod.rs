@@ -16,7 +16,7 @@ mod verify;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
-use cli::{bar, compare, config, print, sample};
+use cli::{Bar, compare, config, print, sample};
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -103,6 +103,25 @@ pub struct Evaluation {
     pub warnings: Vec<String>,
 }
 
+/// What an evaluation is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage<'a> {
+    /// This rank has embedded so many products of its share.
+    Embedded {
+        /// Number of products.
+        products: usize,
+    },
+    /// A task's search begins.
+    Ranking {
+        /// The task's name.
+        task: &'a str,
+        /// Number of its queries.
+        queries: usize,
+        /// Number of items in the pool.
+        items: usize,
+    },
+}
+
 /// Rows of a pool that all ranks hold a share of.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum Gathered {
@@ -133,11 +152,12 @@ pub fn evaluate(
     subject: Subject,
     baseline: Option<&Report>,
     group: &Group,
-    progress: impl FnMut(usize),
+    mut progress: impl FnMut(Stage),
 ) -> Result<Option<Evaluation>> {
     let encoder = Encoder { model, dir: model_dir, precision: set.precision, batch: set.batch };
     let (columns, width) = (label_columns(set), encoder.width()?);
-    let part = Part::embed(&encoder, set, &columns, group.shard(), progress)?;
+    let embedded = |products| progress(Stage::Embedded { products });
+    let part = Part::embed(&encoder, set, &columns, group.shard(), embedded)?;
     let whole = gather(&part, set, &columns, width, group)?;
     // All before the first search, which may take long: what does not fit should be known at once.
     let pose = |task: &Task| match &whole {
@@ -155,6 +175,10 @@ pub fn evaluate(
             starts: &whole.starts,
             depth: depth(set, posed.queries.len(), posed.pool.len(&whole.products)),
         });
+        if let Some(lead) = &lead {
+            let (queries, items) = (lead.posed.queries.len(), lead.posed.pool.len(lead.products));
+            progress(Stage::Ranking { task: task.name(), queries, items });
+        }
         let ranking = ranked(group, lead.as_ref(), &part, &encoder)
             .with_context(|| format!("task `{}`", task.name()))?;
         if let (Some(lead), Some(ranking)) = (lead, ranking) {
