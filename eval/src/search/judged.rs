@@ -58,7 +58,7 @@ pub(crate) fn judge(
         if let Some(judgements) = qrels.of(id) {
             query.judged = true;
             for (item, grade) in judgements {
-                let Some(place) = places.get(item).copied() else { continue };
+                let place = places[item];
                 if self_match == SelfMatch::Exclude && item == id {
                     continue;
                 }

@@ -4,7 +4,7 @@ use super::EvalSet;
 use super::columns::query_columns;
 use super::listing::Listing;
 use anyhow::{Context, Result};
-use configs::{Task, TaskKind};
+use configs::Task;
 use eval::Qrels;
 use std::collections::HashSet;
 
@@ -25,36 +25,45 @@ pub fn check_task(
 
 fn contents(task: &Task, set: &EvalSet, products: Option<&Listing>) -> Result<Option<String>> {
     let mut said = Vec::new();
-    let mut query_ids = None;
-    if let Some(path) = &task.queries {
-        let queries = prepare::queries(path, &query_columns(task, set))?;
+    let queries = match &task.queries {
+        Some(path) => Some(prepare::queries(path, &query_columns(task, set))?),
+        None => None,
+    };
+    if let Some(queries) = &queries {
         said.push(format!("{} queries", queries.len()));
-        query_ids = Some(queries.into_iter().map(|query| query.id).collect::<HashSet<_>>());
     }
     if let Some(path) = &task.qrels {
         let qrels = match products {
-            Some(products) => products.judgements(path, task)?.0,
+            Some(products) => {
+                let qrels = products.judgements(path, task)?.0;
+                // Without a file of queries the products are queries themselves.
+                let asked = match &queries {
+                    Some(queries) => queries.iter().map(|query| query.id.as_str()).collect(),
+                    None => ids(products),
+                };
+                expect_known(&qrels, &asked, &ids(products))?;
+                qrels
+            }
             None => Qrels::read(path)?,
         };
-        if let Some(products) = products {
-            let ids: HashSet<&str> = products.ids.iter().map(String::as_str).collect();
-            let is_product = |id: &str| ids.contains(id);
-            let products = (ids.len(), is_product);
-            match &query_ids {
-                Some(ids) => qrels.expect_known((ids.len(), |id| ids.contains(id)), products)?,
-                None => qrels.expect_known(products, products)?,
-            }
-        }
         said.push(format!("judgements for {} queries", qrels.len()));
     }
-    match (task.kind, &task.relevant, &task.attribute, products) {
-        (TaskKind::ItemToItem, Some(column), _, Some(products)) => {
+    if let Some(products) = products {
+        if let Some(column) = &task.relevant {
             products.alike(column)?;
         }
-        (TaskKind::ZeroShot, _, Some(column), Some(products)) => {
+        if let Some(column) = &task.attribute {
             products.classes(column)?;
         }
-        _ => {}
     }
     Ok((!said.is_empty()).then(|| format!("{}: {}", task.name(), said.join(", "))))
+}
+
+fn ids(products: &Listing) -> HashSet<&str> {
+    products.ids.iter().map(String::as_str).collect()
+}
+
+fn expect_known(qrels: &Qrels, queries: &HashSet<&str>, items: &HashSet<&str>) -> Result<()> {
+    let queries = (queries.len(), |id: &str| queries.contains(id));
+    Ok(qrels.expect_known(queries, (items.len(), |id: &str| items.contains(id)))?)
 }

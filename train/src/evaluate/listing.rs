@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 /// Products in the order of their set.
-#[derive(Default)]
 pub struct Listing {
     /// Product ids.
     pub ids: Vec<String>,
